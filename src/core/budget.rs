@@ -1,0 +1,76 @@
+//! The time a whole shutdown may take.
+
+use std::time::Duration;
+
+/// A point in time: how long after runinit's own start, by the monotonic clock.
+pub type Moment = Duration;
+
+/// The kernel needs a moment to end killed processes, so no budget is shorter than this.
+const SHORTEST: Duration = Duration::from_millis(100);
+/// The most of a budget that is kept back for the last SIGKILLs and the record.
+const LONGEST_RESERVE: Duration = Duration::from_secs(1);
+
+/// The grace: everything is dead and recorded by the end of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Budget {
+    /// As long as it takes; nothing is killed because of time.
+    Forever,
+    /// This long from the beginning of the shutdown.
+    Within(Duration),
+}
+
+impl Budget {
+    /// Reads `9s`, `1m30s` or `forever`.
+    ///
+    /// # Errors
+    /// What is wrong with the text, for people.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text == "forever" {
+            return Ok(Self::Forever);
+        }
+        humantime::parse_duration(text).map(Self::Within).map_err(|e| e.to_string())
+    }
+
+    /// The length, or `None` for ever.
+    pub fn length(self) -> Option<Duration> {
+        match self {
+            Self::Forever => None,
+            Self::Within(length) => Some(length.max(SHORTEST)),
+        }
+    }
+
+    /// The part at the end that belongs to the last SIGKILLs and the record: a tenth, at most a second.
+    pub fn reserve(self) -> Duration {
+        self.length().map_or(Duration::ZERO, |length| (length / 10).min(LONGEST_RESERVE))
+    }
+
+    /// How long programs have, from the beginning of the shutdown, until the last of them is killed.
+    pub fn time_to_kill(self) -> Option<Duration> {
+        self.length().map(|length| length - self.reserve())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenth_is_kept_back_but_at_most_a_second() {
+        let seconds = |s| Budget::Within(Duration::from_secs(s));
+        assert_eq!(seconds(9).time_to_kill(), Some(Duration::from_millis(8100)));
+        assert_eq!(seconds(60).time_to_kill(), Some(Duration::from_secs(59)));
+        assert_eq!(Budget::Forever.time_to_kill(), None);
+    }
+
+    #[test]
+    fn no_budget_is_too_short_to_kill_in() {
+        assert_eq!(Budget::parse("0s").unwrap().length(), Some(SHORTEST));
+    }
+
+    #[test]
+    fn what_is_no_duration_is_refused() {
+        assert_eq!(Budget::parse("forever"), Ok(Budget::Forever));
+        assert!(Budget::parse("soon").is_err());
+        assert!(Budget::parse("9").is_err());
+    }
+}

@@ -1,0 +1,148 @@
+//! What is to run and how it is to stop: the core's input, made from the command line or a configuration.
+
+use super::budget::Budget;
+use super::signal::Signal;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A program's place in [`Plan::programs`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProgramId(pub usize);
+
+/// Everything the core has to know before it starts.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// In the order of the file; dependencies are in [`Program::after`].
+    pub programs: Vec<Program>,
+    /// The whole shutdown's time.
+    pub budget: Budget,
+    /// What becomes of a signal on its way to every program.
+    pub rewrite: Rewrite,
+    /// Signals go to the program itself, not to its group. SIGKILL always goes to the group.
+    pub single_child: bool,
+    /// SIGINT and SIGQUIT begin the shutdown as SIGTERM does (a fleet, or no terminal to press Ctrl-C on).
+    pub interrupt_stops: bool,
+}
+
+/// Signals that change or vanish (`None`) when they are forwarded.
+pub type Rewrite = BTreeMap<Signal, Option<Signal>>;
+
+/// One program of the fleet, or the only one.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// Unique; `[A-Za-z0-9_-]+`.
+    pub name: String,
+    /// How it is started.
+    pub launch: Launch,
+    /// Its end is the end of everything, its code runinit's code.
+    pub main: bool,
+    /// Started after these, stopped before them.
+    pub after: Vec<ProgramId>,
+    /// The cascade, as it was written. Never empty.
+    pub stop: Vec<Step>,
+    /// Its own rewrites, after the plan's.
+    pub signals: Rewrite,
+    /// Exit codes that are no failure; a death by signal n counts as 128 + n.
+    pub success_codes: Vec<i32>,
+    /// What happens when it failed.
+    pub on_failure: OnFailure,
+}
+
+/// How a command is started.
+#[derive(Clone, Debug, Default)]
+pub struct Launch {
+    /// The program and its arguments.
+    pub argv: Vec<OsString>,
+    /// Start from an empty environment, not from runinit's.
+    pub clear_env: bool,
+    /// Set over it, in this order.
+    pub env: Vec<(OsString, OsString)>,
+    /// The directory to start in, when it is not runinit's.
+    pub cwd: Option<PathBuf>,
+    /// What it reads.
+    pub stdin: Stdin,
+    /// It gets the terminal, if runinit has it.
+    pub foreground: bool,
+}
+
+/// What a program has as its standard input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stdin {
+    /// runinit's own.
+    #[default]
+    Inherit,
+    /// Nothing to read.
+    Null,
+    /// A pipe that `stdin` steps write to.
+    Pipe,
+}
+
+/// What happens when a program failed for good.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFailure {
+    /// The others go on.
+    #[default]
+    Ignore,
+    /// The whole fleet is shut down, with the failed program's code.
+    Shutdown,
+}
+
+/// One step of a cascade: do something, then wait this long for the program's whole group to be gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// What is done.
+    pub action: StepAction,
+    /// How long until the next step.
+    pub wait: Duration,
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StepAction {
+    /// Runs a command; one that fails ends its step at once.
+    Run(Vec<OsString>),
+    /// Writes a text to the program's standard input.
+    Stdin(String),
+    /// Sends a signal.
+    Signal(Signal),
+    /// Sends the signal that began the shutdown, or SIGTERM if none did: a wrapper's first step.
+    Received,
+}
+
+impl Step {
+    /// A step that sends a signal.
+    pub fn signal(signal: Signal, wait: Duration) -> Self {
+        Self { action: StepAction::Signal(signal), wait }
+    }
+
+    /// True for the step after which nothing more can be done.
+    pub fn is_kill(&self) -> bool {
+        self.action == StepAction::Signal(Signal::KILL)
+    }
+}
+
+impl Program {
+    /// A program with nothing but a name and a command; everything else as in an empty configuration.
+    pub fn new(name: &str, launch: Launch) -> Self {
+        Self {
+            name: name.to_owned(),
+            launch,
+            main: false,
+            after: Vec::new(),
+            stop: default_stop(),
+            signals: Rewrite::new(),
+            success_codes: vec![0],
+            on_failure: OnFailure::default(),
+        }
+    }
+}
+
+/// The cascade of a program that names none: SIGTERM, five seconds, SIGKILL.
+pub fn default_stop() -> Vec<Step> {
+    vec![
+        Step::signal(Signal::TERM, Duration::from_secs(5)),
+        Step::signal(Signal::KILL, Duration::from_secs(2)),
+    ]
+}
