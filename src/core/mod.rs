@@ -1,5 +1,202 @@
-//! What to do. Pure: state, event and time in, actions out.
+//! What to do. Pure: a state, an event and the time in, actions out.
+//!
+//! [`Core::step`] is the only way in. It never looks at a clock, a file or a process; the runtime turns what happened
+//! into [`Event`]s and does what the [`Action`]s say. The next deadline is read off the state ([`Core::deadline`]),
+//! never kept beside it.
+//!
+//! | rule                                              | file          |
+//! |---------------------------------------------------|---------------|
+//! | a program's states                                | `program`     |
+//! | who starts when, what a failed start means        | `starting`    |
+//! | what an exit means                                | `ending`      |
+//! | where a signal goes                               | `forwarding`  |
+//! | a cascade, step by step                           | `stopping`    |
+//! | when a shutdown begins, whose turn it is, the end | `shutdown`    |
+//! | processes that nobody manages                     | `sweep`       |
+//! | how the budget is shared                          | `share`       |
 
+pub mod action;
 pub mod budget;
+mod ending;
+pub mod event;
+mod forwarding;
+mod order;
 pub mod plan;
+pub mod process;
+pub mod program;
+mod share;
+pub mod shutdown;
 pub mod signal;
+mod starting;
+mod stopping;
+pub mod sweep;
+pub mod timeline;
+
+use action::Action;
+use budget::{Budget, Moment};
+use event::Event;
+use log::Level;
+use order::Order;
+use plan::{Plan, ProgramId, Step};
+use program::{Program, State};
+use shutdown::Shutdown;
+use signal::Signal;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use timeline::Timeline;
+
+/// The record is written at most this often while programs end: a fleet of a thousand must not write it a thousand
+/// times.
+const RECORD_EVERY: Duration = Duration::from_millis(100);
+
+/// The state of everything, and every decision.
+#[derive(Debug)]
+pub struct Core {
+    plan: Plan,
+    order: Order,
+    programs: Vec<Program>,
+    /// Whose leader or stop command a child is.
+    children: BTreeMap<process::Pid, Child>,
+    shutdown: Option<Shutdown>,
+    /// Signals that came before the main program could be started; each is kept once.
+    early: BTreeSet<Signal>,
+    reaped: ReapCount,
+    timeline: Timeline,
+    /// The record says less than is known since then.
+    record_due: Option<Moment>,
+    finished: bool,
+}
+
+/// What a child was started for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Child {
+    Leader(ProgramId),
+    StopCommand(ProgramId),
+}
+
+/// How many children were reaped in the whole run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReapCount {
+    /// Those that runinit had started.
+    pub programs: u64,
+    /// Those that it had inherited.
+    pub orphans: u64,
+}
+
+impl Core {
+    /// A core that has not started anything yet. Cascades without a SIGKILL get one, unless the budget is forever.
+    pub fn new(mut plan: Plan) -> Self {
+        if plan.budget != Budget::Forever {
+            for program in &mut plan.programs {
+                if !program.stop.iter().any(Step::is_kill) {
+                    program.stop.push(Step::signal(Signal::KILL, stopping::KILL_WAIT));
+                }
+            }
+        }
+        Self {
+            order: Order::new(&plan.programs),
+            programs: plan.programs.iter().map(|_| Program::new()).collect(),
+            plan,
+            children: BTreeMap::new(),
+            shutdown: None,
+            early: BTreeSet::new(),
+            reaped: ReapCount::default(),
+            timeline: Timeline::default(),
+            record_due: None,
+            finished: false,
+        }
+    }
+
+    /// Takes in one event and adds what is to be done about it to `out`.
+    pub fn step(&mut self, event: Event, now: Moment, out: &mut Vec<Action>) {
+        let is_tick = matches!(event, Event::Tick);
+        match event {
+            Event::Tick => {}
+            Event::Reaped(reaped) => self.on_reaped(&reaped, now, out),
+            Event::Signal(received) => self.on_signal(received, now, out),
+            Event::Spawned(id, result) => self.on_spawned(id, result, now, out),
+            Event::StepSpawned(id, pid) => self.on_step_spawned(id, pid, now, out),
+            Event::StdinWritten(id, written) => self.on_stdin_written(id, written, now, out),
+            Event::Group(id, state) => self.on_group(id, state, now, out),
+            Event::Looked(look) => self.on_looked(look, now, out),
+        }
+        self.end_overdue_steps(now, out);
+        if self.shutdown.is_some() {
+            self.advance_shutdown(now, out);
+        } else if is_tick {
+            self.start_next(now, out);
+        }
+        // At the end of a round, when it is known whether anything is left to tell before the last record.
+        if is_tick && !self.finished && self.record_due.is_some_and(|due| due <= now) {
+            self.record_due = None;
+            out.push(Action::Record);
+        }
+    }
+
+    /// When something is to be done if nothing happens; `None`: never.
+    pub fn deadline(&self) -> Option<Moment> {
+        if self.finished {
+            return None;
+        }
+        let programs = self.programs.iter().enumerate().filter_map(|(index, program)| match program.state {
+            State::Waiting { not_before, .. } if self.may_start(ProgramId(index)) => Some(not_before),
+            State::Stopping { cascade, .. } => cascade.until,
+            _ => None,
+        });
+        programs.chain(self.shutdown.as_ref().and_then(Shutdown::deadline)).chain(self.record_due).min()
+    }
+
+    /// What it was made from, with the cascades completed.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Every program, in the plan's order.
+    pub fn programs(&self) -> impl Iterator<Item = (&plan::Program, &Program)> {
+        self.plan.programs.iter().zip(&self.programs)
+    }
+
+    /// The shutdown, once it has begun.
+    pub fn shutdown(&self) -> Option<&Shutdown> {
+        self.shutdown.as_ref()
+    }
+
+    /// True once [`Action::Finish`] has been given.
+    pub fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    /// How many children were reaped.
+    pub fn reaped(&self) -> ReapCount {
+        self.reaped
+    }
+
+    /// What happened so far.
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
+    fn ids(&self) -> impl Iterator<Item = ProgramId> + use<> {
+        (0..self.programs.len()).map(ProgramId)
+    }
+
+    fn name(&self, id: ProgramId) -> &str {
+        &self.plan.programs[id.0].name
+    }
+
+    fn note(&mut self, now: Moment, id: Option<ProgramId>, event: impl Into<String>) {
+        self.timeline.add(now, id, event.into());
+    }
+
+    fn say(&self, level: Level, id: ProgramId, text: &str, out: &mut Vec<Action>) {
+        out.push(Action::Say(level, format!("{}: {text}", self.name(id))));
+    }
+
+    fn record_soon(&mut self, now: Moment) {
+        self.record_due.get_or_insert(now + RECORD_EVERY);
+    }
+
+    fn record_now(&mut self, now: Moment) {
+        self.record_due = Some(now);
+    }
+}

@@ -1,0 +1,91 @@
+//! The configuration: from the text of a TOML file to a fleet, or to everything that is wrong with it.
+//!
+//! The file is read into a table that knows where each key and value stands, and walked once. A decoder that meets
+//! something wrong reports it and goes on, so that one look shows every error. Nothing starts from a file with one.
+//!
+//! | key                        | type                                                                            |
+//! |----------------------------|---------------------------------------------------------------------------------|
+//! | a duration                 | `"500ms"`, `"2s"`, `"1m30s"`, at most ten years                                  |
+//! | a signal                   | `"SIGTERM"`, `"TERM"`, `"15"`, `15`, `"SIGRTMIN+3"`                              |
+//! | a command                  | an array of strings, the first one not empty                                    |
+//! | `env_file`                 | a path; a relative one starts at the configuration's directory                  |
+//! | every other path           | as it is written; a relative one starts at runinit's working directory          |
+//!
+//! `[defaults]` stands in for each key that a program does not set. A value is replaced whole, never merged: a program
+//! with an `env` of its own gets nothing of the default `env`.
+
+mod confinement;
+mod diagnostic;
+mod env_file;
+mod fleet;
+mod graph;
+mod hygiene;
+mod nearest;
+mod output;
+mod pending;
+mod program;
+mod reader;
+mod report;
+mod stop;
+mod supervision;
+#[cfg(test)]
+mod tests;
+mod text;
+mod tmux;
+mod value;
+
+pub use diagnostic::{Diagnostic, Position};
+
+use crate::core::budget::Budget;
+use crate::core::plan::Program;
+use std::path::{Path, PathBuf};
+
+/// A configuration without an error in it.
+#[derive(Clone, Debug)]
+pub struct Fleet {
+    /// runinit itself.
+    pub init: Init,
+    /// The whole shutdown's time, if the file sets it.
+    pub budget: Option<Budget>,
+    /// In the order of the file. At most one is the main program.
+    pub programs: Vec<Program>,
+}
+
+/// What the configuration says about runinit itself.
+#[derive(Clone, Debug, Default)]
+pub struct Init {
+    /// Where the record goes.
+    pub state_file: Option<PathBuf>,
+}
+
+/// Where the main program's command comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MainCommand {
+    /// The file, which has to name at least one program.
+    InFile,
+    /// The command line. The file may then do without programs, and its main program without a command, in which
+    /// case its `argv` is empty.
+    Given,
+}
+
+/// Reads a configuration.
+///
+/// # Errors
+/// Everything that is wrong with it, in the order of the file.
+pub fn load(path: &Path, main: MainCommand) -> Result<Fleet, Vec<Diagnostic>> {
+    match text::read(path) {
+        Ok(text) => parse(path, &text, main),
+        Err(unreadable) => Err(vec![unreadable.diagnostic(path)]),
+    }
+}
+
+/// Reads the text of a configuration. The name is for the diagnostics, and a relative `env_file` starts beside it.
+///
+/// # Errors
+/// Everything that is wrong with it, in the order of the text.
+pub fn parse(file_name: &Path, text: &str, main: MainCommand) -> Result<Fleet, Vec<Diagnostic>> {
+    let report = report::Report::new(file_name, text);
+    let fleet = fleet::read(&report, main);
+    let found = report.finish();
+    if found.is_empty() { Ok(fleet) } else { Err(found) }
+}

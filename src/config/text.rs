@@ -1,0 +1,61 @@
+//! Reads a text file of a sane size.
+
+use super::diagnostic::{Diagnostic, Position};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// A thousand programs fit several times; /dev/zero does not.
+const LARGEST: usize = 4 << 20;
+
+/// Why a text file could not be read.
+pub(super) struct Unreadable {
+    at: Option<Position>,
+    pub(super) message: String,
+}
+
+impl Unreadable {
+    pub(super) fn diagnostic(self, file: &Path) -> Diagnostic {
+        Diagnostic { file: file.to_owned(), at: self.at, message: self.message }
+    }
+}
+
+pub(super) fn read(path: &Path) -> Result<String, Unreadable> {
+    let refused = |at, message| Unreadable { at, message };
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(LARGEST as u64 + 1).read_to_end(&mut bytes))
+        .map_err(|e| refused(None, format!("{e}; name a file that runinit can read")))?;
+    if bytes.len() > LARGEST {
+        return Err(refused(None, format!("this is larger than {} MiB", LARGEST >> 20)));
+    }
+    String::from_utf8(bytes).map_err(|e| {
+        let good = e.utf8_error().valid_up_to();
+        let before = String::from_utf8_lossy(&e.as_bytes()[..good]);
+        refused(Some(Position::of(&before, good)), "this is not UTF-8; save the file as UTF-8".to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(content: &[u8]) -> String {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), content).unwrap();
+        let diagnostic = read(file.path()).err().unwrap().diagnostic(Path::new("f"));
+        diagnostic.to_string()
+    }
+
+    #[test]
+    fn what_is_no_text_is_refused_where_it_stops_to_be_one() {
+        assert_eq!(refusal(b"a\nb\xff"), "f:2:2: this is not UTF-8; save the file as UTF-8");
+    }
+
+    #[test]
+    fn a_file_without_an_end_is_not_read_to_it() {
+        let endless = read(Path::new("/dev/zero")).err().unwrap();
+        assert_eq!(endless.message, "this is larger than 4 MiB");
+        assert!(read(Path::new("/")).is_err());
+    }
+}

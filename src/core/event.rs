@@ -1,0 +1,108 @@
+//! What happened: the core's only input besides the time.
+
+use super::plan::ProgramId;
+use super::process::{Exit, Pgid, Pid};
+use super::signal::Signal;
+
+/// Something that happened outside the core.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The loop has come round; deadlines are looked at and programs are started.
+    Tick,
+    /// These children have ended and were reaped. It comes before the signals that arrived with them.
+    Reaped(Vec<Reaped>),
+    /// A signal came to runinit.
+    Signal(Received),
+    /// The answer to [`Action::Spawn`](super::action::Action::Spawn).
+    Spawned(ProgramId, Result<Pid, SpawnFailure>),
+    /// The answer to [`Action::RunStep`](super::action::Action::RunStep); `None` if the command could not start.
+    StepSpawned(ProgramId, Option<Pid>),
+    /// The answer to [`Action::WriteStdin`](super::action::Action::WriteStdin).
+    StdinWritten(ProgramId, bool),
+    /// The answer to [`Action::Probe`](super::action::Action::Probe), or a signal that found no group (ESRCH).
+    Group(ProgramId, GroupState),
+    /// The answer to [`Action::Look`](super::action::Action::Look).
+    Looked(Look),
+}
+
+/// A child that has ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Reaped {
+    /// Whom it was.
+    pub pid: Pid,
+    /// How it ended.
+    pub exit: Exit,
+}
+
+/// A signal, and who sent it as far as the kernel says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Which.
+    pub signal: Signal,
+    /// The sender; `None` if it was the kernel itself (Ctrl-C).
+    pub sender: Option<Sender>,
+}
+
+/// The process that sent a signal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sender {
+    /// 0 if it lives in a PID namespace that runinit cannot see.
+    pub pid: i32,
+    /// Its real user id.
+    pub uid: u32,
+    /// Its command line, if it could still be read.
+    pub command: Option<String>,
+}
+
+/// Why a program did not start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpawnFailure {
+    /// What that means.
+    pub kind: SpawnFailureKind,
+    /// For people: what was tried, and the system's own words.
+    pub message: String,
+}
+
+/// What kind of failure a start met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpawnFailureKind {
+    /// The command does not exist: 127.
+    NotFound,
+    /// The command exists but cannot be run: 126.
+    NotExecutable,
+    /// The system has no room for a process now (EAGAIN, ENOMEM, EMFILE): worth another try.
+    NoRoom,
+}
+
+/// Whether anything of a process group is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupState {
+    /// Somebody is.
+    Alive,
+    /// Nobody is: the number may be given to others from now on.
+    Empty,
+}
+
+/// Who is left besides runinit.
+#[derive(Clone, Debug, Default)]
+pub struct Look {
+    /// Nobody at all: no child, and as PID 1 nobody else in the namespace.
+    pub alone: bool,
+    /// Somebody is, but /proc is missing or shows another namespace: `others` is empty.
+    pub blind: bool,
+    /// Who they are, zombies left out, as far as /proc tells. Members of managed groups are among them.
+    pub others: Vec<Other>,
+}
+
+/// A process that [`Look`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Other {
+    /// Its id.
+    pub pid: Pid,
+    /// Its process group, if that can be signalled.
+    pub pgid: Option<Pgid>,
+    /// Its command line, cut short.
+    pub command: String,
+    /// Its state as a letter: R, S, D, T (proc(5)).
+    pub state: char,
+}

@@ -1,0 +1,92 @@
+//! Who starts after whom, and so stops before whom.
+
+use super::plan::{Program, ProgramId};
+use std::time::Duration;
+
+/// The dependencies of a fleet, in both directions.
+#[derive(Debug)]
+pub(super) struct Order {
+    /// Every program after all that it depends on.
+    dependencies_first: Vec<ProgramId>,
+    /// For each program, those that depend on it.
+    dependents: Vec<Vec<ProgramId>>,
+}
+
+impl Order {
+    /// The order of programs without cycles; the configuration refuses those with.
+    pub(super) fn new(programs: &[Program]) -> Self {
+        let mut dependents = vec![Vec::new(); programs.len()];
+        let mut missing: Vec<usize> = programs.iter().map(|p| p.after.len()).collect();
+        for (index, program) in programs.iter().enumerate() {
+            for dependency in &program.after {
+                dependents[dependency.0].push(ProgramId(index));
+            }
+        }
+        let mut dependencies_first: Vec<ProgramId> =
+            (0..programs.len()).filter(|&i| missing[i] == 0).map(ProgramId).collect();
+        let mut next = 0;
+        while let Some(&ProgramId(done)) = dependencies_first.get(next) {
+            next += 1;
+            for &dependent in &dependents[done] {
+                missing[dependent.0] -= 1;
+                if missing[dependent.0] == 0 {
+                    dependencies_first.push(dependent);
+                }
+            }
+        }
+        Self { dependencies_first, dependents }
+    }
+
+    pub(super) fn dependencies_first(&self) -> impl Iterator<Item = ProgramId> + use<> {
+        self.dependencies_first.clone().into_iter()
+    }
+
+    pub(super) fn dependents(&self, id: ProgramId) -> &[ProgramId] {
+        &self.dependents[id.0]
+    }
+
+    /// For each program, how long the chain of those that can only stop after it needs at most.
+    pub(super) fn time_after(
+        &self,
+        programs: &[Program],
+        need: impl Fn(ProgramId) -> Duration,
+    ) -> Vec<Duration> {
+        let mut after = vec![Duration::ZERO; programs.len()];
+        for &id in &self.dependencies_first {
+            let chains = programs[id.0].after.iter().map(|&d| need(d).saturating_add(after[d.0]));
+            after[id.0] = chains.max().unwrap_or_default();
+        }
+        after
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::plan::Launch;
+
+    fn fleet(after: &[&[usize]]) -> Vec<Program> {
+        let program = |after: &&[usize]| {
+            let mut program = Program::new("p", Launch::default());
+            program.after = after.iter().copied().map(ProgramId).collect();
+            program
+        };
+        after.iter().map(program).collect()
+    }
+
+    #[test]
+    fn dependencies_come_first_whatever_the_order_of_the_file() {
+        let order = Order::new(&fleet(&[&[2], &[0], &[]]));
+        assert_eq!(order.dependencies_first, [ProgramId(2), ProgramId(0), ProgramId(1)]);
+        assert_eq!(order.dependents(ProgramId(0)), [ProgramId(1)]);
+    }
+
+    #[test]
+    fn the_time_after_a_program_is_its_longest_chain() {
+        // 0 stops last; 1 and 2 before it; 3 before both.
+        let programs = fleet(&[&[], &[0], &[0], &[1, 2]]);
+        let needs = [1, 5, 2, 9].map(Duration::from_secs);
+        let after = Order::new(&programs).time_after(&programs, |id| needs[id.0]);
+        assert_eq!(after, [0, 1, 1, 6].map(Duration::from_secs));
+    }
+}

@@ -1,0 +1,187 @@
+//! One program's life.
+//!
+//! | state        | leader | group    | what ends it                                                              |
+//! |--------------|--------|----------|---------------------------------------------------------------------------|
+//! | `Waiting`    | none   | none     | its turn: `Starting`; a shutdown: `Ended`                                  |
+//! | `Starting`   | asked  | asked    | the answer: `Running`, `Ended`, or `Waiting` again if there was no room    |
+//! | `Running`    | alive  | alive    | its leader's end: `Leaderless`; its turn in a shutdown: `Stopping`         |
+//! | `Leaderless` | ended  | unknown  | the probe: `Ended` if the group is empty, else `Stopping`                  |
+//! | `Stopping`   | either | alive    | an empty group: `Ended`; the wait after SIGKILL is over: `Survived`        |
+//! | `Survived`   | either | alive    | an empty group, however late: `Ended`                                      |
+//! | `Ended`      | none   | none     | nothing                                                                   |
+//!
+//! Stopped means empty: a program has ended when its whole group is gone, not when its leader exits.
+
+use super::budget::Moment;
+use super::event::SpawnFailure;
+use super::process::{Exit, Pgid, Pid};
+use super::signal::Signal;
+use std::fmt;
+
+/// Where a program is in its life. The table is in the [module's](self) text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It has not been started yet.
+    Waiting {
+        /// Not before this; a start that found no room in the system is tried again.
+        not_before: Moment,
+        /// How many starts have found no room.
+        tries: u32,
+    },
+    /// Its start has been asked for; the answer comes before anything else does.
+    Starting {
+        /// How many starts have found no room before.
+        tries: u32,
+    },
+    /// It runs.
+    Running {
+        /// Its leader.
+        leader: Pid,
+        /// Its group.
+        pgid: Pgid,
+    },
+    /// Its leader has ended; a probe of the group is under way.
+    Leaderless {
+        /// Its group.
+        pgid: Pgid,
+    },
+    /// Its cascade is under way.
+    Stopping {
+        /// Its leader, while that lives.
+        leader: Option<Pid>,
+        /// Its group.
+        pgid: Pgid,
+        /// How far the cascade is.
+        cascade: Cascade,
+    },
+    /// Even SIGKILL has not ended it in time.
+    Survived {
+        /// Its leader, while that lives.
+        leader: Option<Pid>,
+        /// Its group.
+        pgid: Pgid,
+    },
+    /// Nothing of it is left, or it never was.
+    Ended,
+}
+
+/// How far a cascade is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cascade {
+    /// The step that was taken last.
+    pub step: usize,
+    /// When the next one is due; `None` waits for ever.
+    pub until: Option<Moment>,
+    /// The stop command of a `run` step, while it runs.
+    pub command: Option<Pid>,
+}
+
+/// What it took to end a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoppedBy {
+    /// It ended before anything was done about it.
+    Itself,
+    /// A stop command.
+    Run,
+    /// A text on its standard input.
+    Stdin,
+    /// A signal.
+    Signal(Signal),
+    /// The last sweep.
+    Sweep,
+    /// Nothing: it survived.
+    Nothing,
+}
+
+impl fmt::Display for StoppedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Itself => f.write_str("itself"),
+            Self::Run => f.write_str("run"),
+            Self::Stdin => f.write_str("stdin"),
+            Self::Signal(signal) => signal.fmt(f),
+            Self::Sweep => f.write_str("sweep"),
+            Self::Nothing => f.write_str("nothing"),
+        }
+    }
+}
+
+/// A step that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// What was done.
+    pub what: StoppedBy,
+    /// When.
+    pub at: Moment,
+    /// When the next was taken, or the program had ended.
+    pub until: Option<Moment>,
+}
+
+/// One program, as the core knows it.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// Where it is in its life.
+    pub state: State,
+    /// Its leader's pid, also after its end.
+    pub pid: Option<Pid>,
+    /// When it was started.
+    pub started_at: Option<Moment>,
+    /// How its leader ended.
+    pub exit: Option<Exit>,
+    /// Why it never ran.
+    pub failure: Option<SpawnFailure>,
+    /// What it took to end it, once it has ended.
+    pub stopped_by: Option<StoppedBy>,
+    /// The steps of its cascade so far. At most as many as its cascade has.
+    pub taken: Vec<Taken>,
+}
+
+impl Program {
+    pub(super) fn new() -> Self {
+        Self {
+            state: State::Waiting { not_before: Moment::ZERO, tries: 0 },
+            pid: None,
+            started_at: None,
+            exit: None,
+            failure: None,
+            stopped_by: None,
+            taken: Vec::new(),
+        }
+    }
+
+    /// Its leader, while that lives.
+    pub fn leader(&self) -> Option<Pid> {
+        match self.state {
+            State::Running { leader, .. } => Some(leader),
+            State::Stopping { leader, .. } | State::Survived { leader, .. } => leader,
+            State::Waiting { .. } | State::Starting { .. } | State::Leaderless { .. } | State::Ended => None,
+        }
+    }
+
+    /// Its group, while that may have members.
+    pub fn group(&self) -> Option<Pgid> {
+        match self.state {
+            State::Running { pgid, .. }
+            | State::Leaderless { pgid }
+            | State::Stopping { pgid, .. }
+            | State::Survived { pgid, .. } => Some(pgid),
+            State::Waiting { .. } | State::Starting { .. } | State::Ended => None,
+        }
+    }
+
+    /// True once nobody has to wait for it any more.
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, State::Ended | State::Survived { .. })
+    }
+
+    /// True when its leader has ended and none will follow.
+    pub(super) fn has_no_future(&self) -> bool {
+        self.leader().is_none() && !matches!(self.state, State::Waiting { .. } | State::Starting { .. })
+    }
+
+    pub(super) fn close_last_step(&mut self, now: Moment) {
+        if let Some(last) = self.taken.last_mut() {
+            last.until.get_or_insert(now);
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! When a shutdown begins, whose turn it is, and when it is over.
+//!
+//! There is one budget. Programs are killed by `kill_at` at the latest, and everything is over at `ends_at`; what lies
+//! between belongs to the last SIGKILLs, the sweep and the record. A program's turn comes when all that depend on it are
+//! over, and its waits are its share of the time to `kill_at` along its chain of dependencies.
+
+use super::Core;
+use super::action::Action;
+use super::budget::Moment;
+use super::event::Received;
+use super::plan::ProgramId;
+use super::program::{State, StoppedBy};
+use super::signal::Signal;
+use super::sweep::Sweep;
+use log::Level;
+use std::time::Duration;
+
+/// How long killed processes may take to vanish once everything is to end now.
+const NOW_LASTS: Duration = Duration::from_secs(2);
+
+/// A shutdown that has begun.
+#[derive(Debug)]
+pub struct Shutdown {
+    /// When it began.
+    pub began: Moment,
+    /// Why.
+    pub reason: Reason,
+    /// The signal that asked for it, if one did.
+    pub received: Option<Received>,
+    /// Everything is to be killed at once: a second signal came.
+    pub now: bool,
+    /// When the last program is killed; `None`: never.
+    pub kill_at: Option<Moment>,
+    /// When all is over, whatever is left; `None`: when nothing is.
+    pub ends_at: Option<Moment>,
+    /// Programs that were alive when it began.
+    pub active: Vec<ProgramId>,
+    /// For each program, how long those that can only stop after it need at most.
+    pub(super) time_after: Vec<Duration>,
+    /// The last look for processes that nobody manages.
+    pub sweep: Option<Sweep>,
+}
+
+/// Why a shutdown began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Somebody asked for it.
+    Asked,
+    /// The main program has ended, or could not start.
+    MainExited,
+    /// No program is left.
+    AllExited,
+    /// A program failed on which everything depends.
+    ProgramFailed(ProgramId),
+}
+
+impl Shutdown {
+    pub(super) fn deadline(&self) -> Option<Moment> {
+        let sweep = self.sweep.as_ref().map(|sweep| sweep.deadline(self.ends_at));
+        sweep.unwrap_or(self.ends_at)
+    }
+}
+
+impl Core {
+    pub(super) fn begin_shutdown(
+        &mut self,
+        reason: Reason,
+        received: Option<Received>,
+        now: Moment,
+        out: &mut Vec<Action>,
+    ) {
+        let budget = self.plan.budget;
+        let is_active = |id: &ProgramId| self.programs[id.0].leader().is_some();
+        let shutdown = Shutdown {
+            began: now,
+            reason,
+            received,
+            now: false,
+            kill_at: budget.time_to_kill().and_then(|time| now.checked_add(time)),
+            ends_at: budget.length().and_then(|time| now.checked_add(time)),
+            active: self.ids().filter(is_active).collect(),
+            time_after: self.order.time_after(&self.plan.programs, |id| match self.programs[id.0].state {
+                State::Running { .. } => self.need_from(id, 0),
+                _ => Duration::ZERO,
+            }),
+            sweep: None,
+        };
+        self.note(now, None, "shutdown");
+        out.push(Action::Say(Level::Info, self.why(&shutdown)));
+        self.shutdown = Some(shutdown);
+        self.squeeze_running_cascades(now);
+        self.record_now(now);
+    }
+
+    /// A signal asks for what is under way already for another reason.
+    pub(super) fn join_shutdown(&mut self, received: Received, now: Moment) {
+        self.note(now, None, format!("{} received", received.signal));
+        if let Some(shutdown) = &mut self.shutdown {
+            shutdown.received = Some(received);
+        }
+        self.record_soon(now);
+    }
+
+    /// A second signal: nobody wants to wait any longer.
+    pub(super) fn stop_now(&mut self, now: Moment, out: &mut Vec<Action>) {
+        let Some(shutdown) = &mut self.shutdown else { return };
+        if shutdown.now {
+            return;
+        }
+        shutdown.now = true;
+        shutdown.kill_at = Some(now);
+        shutdown.ends_at = Some(shutdown.ends_at.map_or(now + NOW_LASTS, |end| end.min(now + NOW_LASTS)));
+        out.push(Action::Say(Level::Warn, "a second signal: killing everything now".to_owned()));
+        self.note(now, None, "a second signal: now");
+        for id in self.ids() {
+            self.kill_now(id, now, out);
+        }
+        self.kill_strays_now(now, out);
+    }
+
+    pub(super) fn is_now(&self) -> bool {
+        self.shutdown.as_ref().is_some_and(|shutdown| shutdown.now)
+    }
+
+    pub(super) fn advance_shutdown(&mut self, now: Moment, out: &mut Vec<Action>) {
+        if self.finished {
+            return;
+        }
+        for id in self.ids() {
+            match self.programs[id.0].state {
+                State::Waiting { .. } => self.give_up(id),
+                State::Running { .. } if self.is_now() => self.kill_now(id, now, out),
+                State::Running { .. } if self.is_its_turn(id) => self.begin_cascade(id, now, out),
+                State::Running { .. }
+                | State::Starting { .. }
+                | State::Leaderless { .. }
+                | State::Stopping { .. }
+                | State::Survived { .. }
+                | State::Ended => {}
+            }
+        }
+        self.advance_sweep(now, out);
+        if self.is_nothing_left() || self.is_time_up(now) {
+            self.finish(now, out);
+        }
+    }
+
+    fn is_its_turn(&self, id: ProgramId) -> bool {
+        self.order.dependents(id).iter().all(|dependent| self.programs[dependent.0].is_over())
+    }
+
+    fn is_nothing_left(&self) -> bool {
+        let alone = self.shutdown.as_ref().and_then(|s| s.sweep.as_ref()).is_some_and(|sweep| sweep.alone);
+        alone && self.programs.iter().all(|program| program.state == State::Ended)
+    }
+
+    fn is_time_up(&self, now: Moment) -> bool {
+        self.shutdown.as_ref().and_then(|s| s.ends_at).is_some_and(|end| end <= now)
+    }
+
+    fn finish(&mut self, now: Moment, out: &mut Vec<Action>) {
+        let code = self.exit_code();
+        let Some(shutdown) = &mut self.shutdown else { return };
+        let sweep = shutdown.sweep.get_or_insert_with(|| Sweep::new(now));
+        sweep.close();
+        let took = format_ms(now.saturating_sub(shutdown.began));
+        let survivors = sweep.others.len();
+        for program in &mut self.programs {
+            program.close_last_step(now);
+            if program.group().is_some() {
+                program.stopped_by = Some(StoppedBy::Nothing);
+            }
+        }
+        let (level, left) = match survivors {
+            0 => (Level::Info, String::new()),
+            n => (Level::Error, format!("; {n} processes survived SIGKILL")),
+        };
+        out.push(Action::Say(level, format!("stopped in {took}, exit code {code}{left}")));
+        self.note(now, None, "stopped");
+        self.finished = true;
+        self.record_due = None;
+        out.push(Action::Finish(code));
+    }
+
+    /// runinit's own code.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0..=192: exit codes and 128 + n
+    pub fn exit_code(&self) -> u8 {
+        let Some(shutdown) = &self.shutdown else { return 0 };
+        let main = self.ids().find(|id| self.plan.programs[id.0].main);
+        let code = match (shutdown.reason, main) {
+            (Reason::ProgramFailed(id), _) => self.code(id).filter(|code| *code != 0).unwrap_or(1),
+            (_, Some(main)) => self.code(main).unwrap_or_else(|| self.code_without_exit(main)),
+            (Reason::Asked, None) => 0,
+            (_, None) => i32::from(self.ids().any(|id| self.is_failure(id))),
+        };
+        code as u8
+    }
+
+    /// A main program that survived SIGKILL counts as killed; one that was never started, as ended by the signal
+    /// that came before its start.
+    fn code_without_exit(&self, main: ProgramId) -> i32 {
+        let received = self.shutdown.as_ref().and_then(|s| s.received.as_ref());
+        match (self.programs[main.0].pid, received) {
+            (Some(_), _) => 128 + Signal::KILL.number(),
+            (None, Some(received)) => 128 + received.signal.number(),
+            (None, None) => 1,
+        }
+    }
+
+    fn why(&self, shutdown: &Shutdown) -> String {
+        let why = match (shutdown.reason, &shutdown.received) {
+            (Reason::Asked, Some(Received { signal, sender: Some(sender) })) => {
+                let command = sender.command.as_ref().map(|c| format!(" ({c})")).unwrap_or_default();
+                format!("{signal} from pid {}{command}", sender.pid)
+            }
+            (Reason::Asked, Some(Received { signal, sender: None })) => format!("{signal} from the kernel"),
+            (Reason::Asked, None) => "asked to".to_owned(),
+            (Reason::MainExited, _) => "the main program has ended".to_owned(),
+            (Reason::AllExited, _) => "every program has ended".to_owned(),
+            (Reason::ProgramFailed(id), _) => format!("{} failed", self.name(id)),
+        };
+        match self.plan.budget.length() {
+            Some(length) => format!("stopping: {why}; grace {}", humantime::format_duration(length)),
+            None => format!("stopping: {why}; nothing is killed, however long it takes"),
+        }
+    }
+}
+
+/// A duration for people, to the millisecond.
+pub(super) fn format_ms(duration: Duration) -> String {
+    let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    humantime::format_duration(Duration::from_millis(ms)).to_string()
+}

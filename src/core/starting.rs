@@ -1,0 +1,151 @@
+//! Who starts when, and what a failed start means.
+
+use super::action::{Action, Target};
+use super::budget::Moment;
+use super::event::{SpawnFailure, SpawnFailureKind};
+use super::plan::ProgramId;
+use super::process::Pid;
+use super::program::State;
+use super::{Child, Core};
+use log::Level;
+use std::time::Duration;
+
+/// Starts in one round of the loop, so that a large fleet's start leaves signals waiting no longer than this.
+const STARTS_PER_ROUND: usize = 16;
+/// When the system has no room for a process (EAGAIN, ENOMEM), the first retry comes after this; each later one after
+/// twice as long.
+const FIRST_RETRY: Duration = Duration::from_millis(10);
+/// No retry waits longer than this.
+const LONGEST_RETRY: Duration = Duration::from_secs(1);
+/// A start that found no room this often has failed: some eight seconds.
+const TRIES: u32 = 14;
+
+impl Core {
+    /// True if the program waits for nobody but the clock.
+    pub(super) fn may_start(&self, id: ProgramId) -> bool {
+        self.shutdown.is_none()
+            && matches!(self.programs[id.0].state, State::Waiting { .. })
+            && self.plan.programs[id.0].after.iter().all(|d| self.programs[d.0].started_at.is_some())
+    }
+
+    pub(super) fn start_next(&mut self, now: Moment, out: &mut Vec<Action>) {
+        let mut started = 0;
+        for id in self.order.dependencies_first() {
+            let State::Waiting { not_before, tries } = self.programs[id.0].state else { continue };
+            if not_before > now || !self.may_start(id) {
+                continue;
+            }
+            self.programs[id.0].state = State::Starting { tries };
+            out.push(Action::Spawn(id));
+            started += 1;
+            if started == STARTS_PER_ROUND {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn on_spawned(
+        &mut self,
+        id: ProgramId,
+        result: Result<Pid, SpawnFailure>,
+        now: Moment,
+        out: &mut Vec<Action>,
+    ) {
+        let State::Starting { tries } = self.programs[id.0].state else { return };
+        match result {
+            Ok(leader) => self.started(id, leader, now, out),
+            Err(failure) if failure.kind == SpawnFailureKind::NoRoom && tries + 1 < TRIES => {
+                let wait = FIRST_RETRY.saturating_mul(1 << tries.min(16)).min(LONGEST_RETRY);
+                self.programs[id.0].state = State::Waiting { not_before: now + wait, tries: tries + 1 };
+                if tries == 0 {
+                    self.say(Level::Warn, id, &format!("{}; trying again", failure.message), out);
+                }
+            }
+            Err(failure) => self.never_started(id, failure, now, out),
+        }
+    }
+
+    fn started(&mut self, id: ProgramId, leader: Pid, now: Moment, out: &mut Vec<Action>) {
+        let Some(pgid) = leader.group() else { return };
+        let program = &mut self.programs[id.0];
+        program.state = State::Running { leader, pgid };
+        program.pid = Some(leader);
+        program.started_at = Some(now);
+        self.children.insert(leader, Child::Leader(id));
+        self.note(now, Some(id), "started");
+        self.say(Level::Info, id, &format!("started, pid {leader}"), out);
+        for signal in std::mem::take(&mut self.early) {
+            self.forward_to(id, signal, out);
+        }
+        if self.ids().any(|id| self.may_start(id)) {
+            self.record_soon(now);
+        } else {
+            self.record_now(now);
+        }
+    }
+
+    fn never_started(&mut self, id: ProgramId, failure: SpawnFailure, now: Moment, out: &mut Vec<Action>) {
+        self.note(now, Some(id), "could not start");
+        self.say(Level::Error, id, &failure.message, out);
+        self.programs[id.0].failure = Some(failure);
+        self.give_up(id);
+        self.on_end(id, now, out);
+        for dependent in self.tell_dependents(id, now, out) {
+            self.on_end(dependent, now, out);
+        }
+    }
+
+    /// Everything that waits for a program that will never start ends as well, and is told so.
+    fn tell_dependents(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) -> Vec<ProgramId> {
+        let mut told = Vec::new();
+        let mut waiting_for = vec![id];
+        while let Some(missing) = waiting_for.pop() {
+            for dependent in self.order.dependents(missing).to_vec() {
+                if matches!(self.programs[dependent.0].state, State::Waiting { .. }) {
+                    self.give_up(dependent);
+                    self.note(
+                        now,
+                        Some(dependent),
+                        format!("not started: {} is missing", self.name(missing)),
+                    );
+                    let text =
+                        format!("not started: it comes after {}, which could not start", self.name(missing));
+                    self.say(Level::Error, dependent, &text, out);
+                    waiting_for.push(dependent);
+                    told.push(dependent);
+                }
+            }
+        }
+        told
+    }
+
+    /// Ends a program that never ran.
+    pub(super) fn give_up(&mut self, id: ProgramId) {
+        self.programs[id.0].state = State::Ended;
+    }
+
+    pub(super) fn on_step_spawned(
+        &mut self,
+        id: ProgramId,
+        pid: Option<Pid>,
+        now: Moment,
+        out: &mut Vec<Action>,
+    ) {
+        let State::Stopping { cascade, .. } = &mut self.programs[id.0].state else { return };
+        if let Some(pid) = pid {
+            cascade.command = Some(pid);
+            self.children.insert(pid, Child::StopCommand(id));
+        } else {
+            self.next_step(id, now, out);
+        }
+    }
+
+    /// The part of a signal's target that is left: the leader alone where only that is wanted, else the group.
+    pub(super) fn target(&self, id: ProgramId) -> Option<Target> {
+        let program = &self.programs[id.0];
+        match program.leader() {
+            Some(leader) if self.plan.single_child => Some(Target::Leader(leader)),
+            _ => program.group().map(Target::Group),
+        }
+    }
+}

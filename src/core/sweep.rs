@@ -1,0 +1,187 @@
+//! Processes that nobody manages: they left their group (setsid, a double fork) and are still there when the last
+//! leader has ended.
+//!
+//! They get SIGTERM, the rest of the grace, SIGKILL. One look lists them; another follows every exit and, since not all
+//! of them are runinit's children, every now and then. The sweep is over when nobody is left.
+
+use super::Core;
+use super::action::Action;
+use super::budget::Moment;
+use super::event::{Look, Other};
+use super::process::Pid;
+use super::program::{Program, State, StoppedBy};
+use super::signal::Signal;
+use log::Level;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Until the next look, at first and at last: the wait doubles.
+const LOOK_AGAIN: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(100)];
+/// Strays that the record names; more are signalled all the same.
+const LIMIT: usize = 1000;
+
+/// The sweep, once it has begun.
+#[derive(Debug)]
+pub struct Sweep {
+    kill_at: Option<Moment>,
+    killing: bool,
+    look_at: Option<Moment>,
+    look_wait: Duration,
+    /// Nobody is left.
+    pub(super) alone: bool,
+    /// Somebody is, but /proc does not tell who.
+    blind: bool,
+    told_blindly: bool,
+    /// Who was there at the last look, managed or not.
+    pub others: Vec<Other>,
+    /// Those that nobody manages.
+    pub strays: BTreeMap<Pid, Stray>,
+}
+
+/// A process that nobody managed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stray {
+    /// Its command line, cut short.
+    pub command: String,
+    /// What was sent to it last.
+    pub sent: Signal,
+    /// It is gone.
+    pub gone: bool,
+}
+
+impl Stray {
+    /// What it took to end it.
+    pub fn stopped_by(&self) -> StoppedBy {
+        if self.gone { StoppedBy::Signal(self.sent) } else { StoppedBy::Nothing }
+    }
+}
+
+impl Sweep {
+    pub(super) fn new(now: Moment) -> Self {
+        Self {
+            kill_at: None,
+            killing: false,
+            look_at: Some(now),
+            look_wait: LOOK_AGAIN[0],
+            alone: false,
+            blind: false,
+            told_blindly: false,
+            others: Vec::new(),
+            strays: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn deadline(&self, ends_at: Option<Moment>) -> Option<Moment> {
+        let kill_at = self.kill_at.filter(|_| !self.killing);
+        [self.look_at, kill_at, ends_at].into_iter().flatten().min()
+    }
+
+    /// Takes in who is left; whoever is not, is gone.
+    fn see(&mut self, look: Look) {
+        self.alone = look.alone;
+        self.blind = look.blind;
+        self.others = look.others;
+        for (pid, stray) in &mut self.strays {
+            stray.gone = !self.others.iter().any(|other| other.pid == *pid);
+        }
+    }
+
+    pub(super) fn close(&mut self) {
+        self.look_at = None;
+        if self.alone {
+            self.see(Look { alone: true, ..Look::default() });
+        }
+    }
+}
+
+impl Core {
+    pub(super) fn advance_sweep(&mut self, now: Moment, out: &mut Vec<Action>) {
+        if !self.is_time_to_sweep() {
+            return;
+        }
+        let is_now = self.is_now();
+        let Some(shutdown) = &mut self.shutdown else { return };
+        let sweep = shutdown.sweep.get_or_insert_with(|| Sweep::new(now));
+        if sweep.kill_at.is_none()
+            && let (Some(kill_at), Some(ends_at)) = (shutdown.kill_at, shutdown.ends_at)
+        {
+            // Strays that are found late get half of what is left for SIGTERM.
+            sweep.kill_at = Some(kill_at.max((now + ends_at) / 2));
+        }
+        if !sweep.killing && (is_now || sweep.kill_at.is_some_and(|at| at <= now)) {
+            self.begin_killing(now, out);
+        }
+        let Some(sweep) = self.shutdown.as_mut().and_then(|s| s.sweep.as_mut()) else { return };
+        if sweep.look_at.is_some_and(|at| at <= now) {
+            sweep.look_at = now.checked_add(sweep.look_wait);
+            sweep.look_wait = (sweep.look_wait * 2).min(LOOK_AGAIN[1]);
+            out.push(Action::Look);
+        }
+    }
+
+    /// Only when the last leader has ended: until then a daemon may belong to a program that still needs it.
+    fn is_time_to_sweep(&self) -> bool {
+        self.programs.iter().all(|program| match program.state {
+            State::Waiting { .. } | State::Starting { .. } | State::Running { .. } => false,
+            State::Stopping { leader, .. } => leader.is_none(),
+            State::Leaderless { .. } | State::Survived { .. } | State::Ended => true,
+        })
+    }
+
+    pub(super) fn look_again(&mut self) {
+        if let Some(sweep) = self.shutdown.as_mut().and_then(|s| s.sweep.as_mut()) {
+            sweep.look_at = Some(Moment::ZERO);
+        }
+    }
+
+    pub(super) fn on_looked(&mut self, look: Look, now: Moment, out: &mut Vec<Action>) {
+        let Some(sweep) = self.shutdown.as_mut().and_then(|s| s.sweep.as_mut()) else { return };
+        sweep.see(look);
+        let signal = if sweep.killing { Signal::KILL } else { Signal::TERM };
+        let managed: Vec<_> = self.programs.iter().filter_map(Program::group).collect();
+        let mut found = 0;
+        for other in &sweep.others {
+            let is_managed = other.pgid.is_some_and(|pgid| managed.contains(&pgid));
+            let is_told = sweep.strays.get(&other.pid).is_some_and(|stray| stray.sent == signal);
+            if is_managed || is_told {
+                continue;
+            }
+            found += 1;
+            out.push(Action::SignalStray(other.pid, signal));
+            if signal != Signal::KILL {
+                out.push(Action::SignalStray(other.pid, Signal::CONT));
+            }
+            if sweep.strays.len() < LIMIT || sweep.strays.contains_key(&other.pid) {
+                let stray = Stray { command: other.command.clone(), sent: signal, gone: false };
+                sweep.strays.insert(other.pid, stray);
+            }
+        }
+        if sweep.blind && !sweep.killing && !sweep.told_blindly {
+            sweep.told_blindly = true;
+            out.push(Action::SignalEverybody(Signal::TERM));
+            out.push(Action::SignalEverybody(Signal::CONT));
+        }
+        if found > 0 {
+            self.note(now, None, format!("{signal} to {found} strays"));
+            let text = format!("{signal} to {found} processes that nobody manages");
+            out.push(Action::Say(Level::Info, text));
+            self.record_soon(now);
+        }
+    }
+
+    fn begin_killing(&mut self, now: Moment, out: &mut Vec<Action>) {
+        if let Some(sweep) = self.shutdown.as_mut().and_then(|s| s.sweep.as_mut()) {
+            sweep.killing = true;
+            sweep.strays.values_mut().filter(|stray| !stray.gone).for_each(|stray| stray.sent = Signal::KILL);
+            sweep.look_at = Some(now);
+            sweep.look_wait = LOOK_AGAIN[0];
+            out.push(Action::SignalEverybody(Signal::KILL));
+        }
+    }
+
+    pub(super) fn kill_strays_now(&mut self, now: Moment, out: &mut Vec<Action>) {
+        if self.is_time_to_sweep() {
+            self.begin_killing(now, out);
+        }
+    }
+}
