@@ -1,4 +1,18 @@
 //! runinit: the init for containers that stops everything on time and says why.
-#![warn(missing_docs)]
+//!
+//! One thread, one loop, one pure core:
+//!
+//! - [`core`] decides. State, event and time in, actions out; no system call, no clock, no file.
+//! - [`os`] acts. The only place with system calls, in small typed pieces.
+//! - [`runtime`] is the loop that joins the two. Nothing else sees both.
+//! - [`cli`] and [`config`] make the plan that the core runs; [`check`] prints it; [`record`] writes down what became of
+//!   it, and [`logging`] says it.
 
+pub mod check;
+pub mod cli;
+pub mod config;
 pub mod core;
+pub mod logging;
+pub mod os;
+pub mod record;
+pub mod runtime;

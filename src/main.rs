@@ -1,2 +1,94 @@
-//! The binary.
-fn main() {}
+//! The binary: from the arguments to an exit code.
+#![no_main]
+
+use runinit::cli::{self, Command, Options, Run};
+use runinit::config::Diagnostic;
+use runinit::core::process::Pid;
+use runinit::core::shutdown::INTERNAL_ERROR;
+use runinit::os::terminal::Terminal;
+use runinit::os::{signals, stdio, subreaper};
+use runinit::record::Clock;
+use runinit::runtime::{self, Recorder, Setup};
+use runinit::{check, logging};
+use std::io::Write;
+use std::panic::catch_unwind;
+use std::time::SystemTime;
+
+/// Bad usage or bad configuration; nothing was started.
+const BAD_USAGE: u8 = 100;
+/// The system refused something that runinit cannot start without.
+const REFUSED: u8 = 111;
+
+/// The C library's entry, not Rust's: the runtime that Rust puts before `main` would set SIGPIPE to ignored, which the
+/// program has to get as it came in, and reads /proc/self/maps.
+#[unsafe(no_mangle)]
+#[allow(unsafe_code)] // the attribute; nothing else in the crate is called `main`
+pub extern "C" fn main(_argc: i32, _argv: *const *const std::ffi::c_char) -> i32 {
+    catch_unwind(run).map_or(INTERNAL_ERROR, i32::from)
+}
+
+fn run() -> u8 {
+    stdio::keep_places();
+    match cli::parse(std::env::args_os().skip(1), &|name| std::env::var_os(name)) {
+        Ok(Command::Run(options)) => start(options),
+        Ok(Command::Check(options, _)) => check_plan(options),
+        Ok(Command::Help) => print(cli::HELP),
+        Ok(Command::Version) => print(concat!("runinit ", env!("CARGO_PKG_VERSION"), "\n")),
+        Err(why) => {
+            logging::say_error(&why);
+            BAD_USAGE
+        }
+    }
+}
+
+fn start(options: Options) -> u8 {
+    let Run { plan, state_file, log, is_wrapper } = match cli::plan(options) {
+        Ok(run) => run,
+        Err(diagnostics) => return refuse(&diagnostics),
+    };
+    let Some(own) = Pid::new(std::process::id().cast_signed()) else { return REFUSED };
+    let is_init = own.number() == 1;
+    let (signals, inherited) = match signals::take_over() {
+        Ok(taken) => taken,
+        Err(errno) => {
+            logging::say_error(&format!("cannot listen for signals: {}", errno.desc()));
+            return REFUSED;
+        }
+    };
+    if !is_init && let Err(errno) = subreaper::become_subreaper() {
+        logging::say_error(&format!(
+            "cannot become the subreaper: {}; Linux 3.4 or later is needed",
+            errno.desc()
+        ));
+        return REFUSED;
+    }
+    runtime::run(Setup {
+        plan,
+        signals,
+        inherited,
+        terminal: if is_wrapper { Terminal::in_foreground() } else { None },
+        recorder: Recorder::new(state_file, is_init, Clock { started: SystemTime::now() }),
+        own,
+        log,
+    })
+}
+
+fn check_plan(options: Options) -> u8 {
+    match cli::plan(options) {
+        Ok(run) => print(&check::describe(&run.plan)),
+        Err(diagnostics) => refuse(&diagnostics),
+    }
+}
+
+fn refuse(diagnostics: &[Diagnostic]) -> u8 {
+    for diagnostic in diagnostics {
+        logging::say_error(&diagnostic.to_string());
+    }
+    BAD_USAGE
+}
+
+fn print(text: &str) -> u8 {
+    // A reader that has gone away, as in `runinit --help | head -1`, is no error.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    0
+}

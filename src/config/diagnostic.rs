@@ -21,7 +21,7 @@ impl Position {
         let is_start = |b: &&u8| **b & 0b1100_0000 != 0b1000_0000;
         let line_text = before[line_start..].strip_prefix(b"\xef\xbb\xbf").unwrap_or(&before[line_start..]);
         Self {
-            line: 1 + before[..line_start].iter().filter(|&&b| b == b'\n').count(),
+            line: before.split(|&b| b == b'\n').count(),
             column: 1 + line_text.iter().filter(is_start).count(),
         }
     }

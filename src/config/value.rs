@@ -12,7 +12,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 /// Sums of durations below this never overflow.
-const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+const LONGEST: Duration = Duration::from_hours(10 * 365 * 24);
 
 /// A value under a key. Every decoder that returns `None` has reported why.
 #[derive(Clone, Copy)]
@@ -87,7 +87,8 @@ impl<'a> Value<'a> {
         let number = i64::from_str_radix(integer.as_str(), integer.radix()).ok();
         number.filter(|n| range.contains(n)).or_else(|| {
             let (low, high) = (range.start(), range.end());
-            let bounds = if *high == i64::MAX { format!("{low} or more") } else { format!("{low} to {high}") };
+            let bounds =
+                if *high == i64::MAX { format!("{low} or more") } else { format!("{low} to {high}") };
             self.refuse(format!("{:?} must be {bounds}, not {integer}", self.key))
         })
     }

@@ -46,7 +46,7 @@ impl Budget {
 
     /// How long programs have, from the beginning of the shutdown, until the last of them is killed.
     pub fn time_to_kill(self) -> Option<Duration> {
-        self.length().map(|length| length - self.reserve())
+        self.length().map(|length| length.saturating_sub(self.reserve()))
     }
 }
 

@@ -47,7 +47,9 @@ impl Core {
             State::Running { pgid, .. } => {
                 program.state = State::Leaderless { pgid: *pgid };
                 program.stopped_by = Some(StoppedBy::Itself);
-                let level = if self.is_failure(id) { Level::Warn } else { Level::Info };
+                // A main program's code is runinit's code, and so told already.
+                let is_news = self.is_failure(id) && !self.plan.programs[id.0].main;
+                let level = if is_news { Level::Warn } else { Level::Info };
                 self.say(level, id, &exit.to_string(), out);
                 self.on_end(id, now, out);
             }
@@ -71,11 +73,19 @@ impl Core {
                 GroupState::Empty,
             ) => self.group_ended(id, now, out),
             (State::Stopping { leader: None, .. }, GroupState::Alive) => {
-                self.leave_step_for_leader(id, now, out)
+                self.leave_step_for_leader(id, now, out);
             }
             // The leader is a member: while it is not reaped the group is there, whatever a signal met.
-            (State::Running { .. } | State::Stopping { .. } | State::Survived { .. }, _) => {}
-            (State::Waiting { .. } | State::Starting { .. } | State::Ended, _) => {}
+            // Without a group there is nothing to hear about.
+            (
+                State::Running { .. }
+                | State::Stopping { .. }
+                | State::Survived { .. }
+                | State::Waiting { .. }
+                | State::Starting { .. }
+                | State::Ended,
+                _,
+            ) => {}
         }
     }
 

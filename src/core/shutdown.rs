@@ -18,6 +18,9 @@ use std::time::Duration;
 /// How long killed processes may take to vanish once everything is to end now.
 const NOW_LASTS: Duration = Duration::from_secs(2);
 
+/// runinit's own code for a bug of its own.
+pub const INTERNAL_ERROR: i32 = 70;
+
 /// A shutdown that has begun.
 #[derive(Debug)]
 pub struct Shutdown {
@@ -52,6 +55,8 @@ pub enum Reason {
     AllExited,
     /// A program failed on which everything depends.
     ProgramFailed(ProgramId),
+    /// A bug in runinit.
+    InternalError,
 }
 
 impl Shutdown {
@@ -182,12 +187,24 @@ impl Core {
         out.push(Action::Finish(code));
     }
 
+    /// Gives up deciding: a bug was met, and the runtime ends everything by itself. What is known is still recorded.
+    pub fn abandon(&mut self, now: Moment) {
+        if self.shutdown.is_none() {
+            self.begin_shutdown(Reason::InternalError, None, now, &mut Vec::new());
+        }
+        if let Some(shutdown) = &mut self.shutdown {
+            shutdown.reason = Reason::InternalError;
+        }
+        self.finished = true;
+    }
+
     /// runinit's own code.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0..=192: exit codes and 128 + n
     pub fn exit_code(&self) -> u8 {
         let Some(shutdown) = &self.shutdown else { return 0 };
         let main = self.ids().find(|id| self.plan.programs[id.0].main);
         let code = match (shutdown.reason, main) {
+            (Reason::InternalError, _) => INTERNAL_ERROR,
             (Reason::ProgramFailed(id), _) => self.code(id).filter(|code| *code != 0).unwrap_or(1),
             (_, Some(main)) => self.code(main).unwrap_or_else(|| self.code_without_exit(main)),
             (Reason::Asked, None) => 0,
@@ -218,6 +235,7 @@ impl Core {
             (Reason::MainExited, _) => "the main program has ended".to_owned(),
             (Reason::AllExited, _) => "every program has ended".to_owned(),
             (Reason::ProgramFailed(id), _) => format!("{} failed", self.name(id)),
+            (Reason::InternalError, _) => "a bug".to_owned(),
         };
         match self.plan.budget.length() {
             Some(length) => format!("stopping: {why}; grace {}", humantime::format_duration(length)),

@@ -101,7 +101,7 @@ impl Core {
             StoppedBy::Run => out.push(Action::RunStep(id, step)),
             StoppedBy::Stdin => out.push(Action::WriteStdin(id, step)),
             StoppedBy::Signal(Signal::KILL) => {
-                out.push(Action::Signal(id, Target::Group(pgid), Signal::KILL))
+                out.push(Action::Signal(id, Target::Group(pgid), Signal::KILL));
             }
             StoppedBy::Signal(signal) => self.signal_to_stop(id, signal, out),
             StoppedBy::Itself | StoppedBy::Sweep | StoppedBy::Nothing => {}

@@ -24,18 +24,28 @@ const LIMIT: usize = 1000;
 #[derive(Debug)]
 pub struct Sweep {
     kill_at: Option<Moment>,
-    killing: bool,
+    stage: Stage,
     look_at: Option<Moment>,
     look_wait: Duration,
     /// Nobody is left.
     pub(super) alone: bool,
     /// Somebody is, but /proc does not tell who.
     blind: bool,
-    told_blindly: bool,
     /// Who was there at the last look, managed or not.
     pub others: Vec<Other>,
     /// Those that nobody manages.
     pub strays: BTreeMap<Pid, Stray>,
+}
+
+/// What strays get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// SIGTERM, as soon as they are known.
+    Listing,
+    /// All of them have got SIGTERM without being known, since /proc does not tell who they are.
+    ToldBlindly,
+    /// SIGKILL.
+    Killing,
 }
 
 /// A process that nobody managed.
@@ -60,19 +70,18 @@ impl Sweep {
     pub(super) fn new(now: Moment) -> Self {
         Self {
             kill_at: None,
-            killing: false,
+            stage: Stage::Listing,
             look_at: Some(now),
             look_wait: LOOK_AGAIN[0],
             alone: false,
             blind: false,
-            told_blindly: false,
             others: Vec::new(),
             strays: BTreeMap::new(),
         }
     }
 
     pub(super) fn deadline(&self, ends_at: Option<Moment>) -> Option<Moment> {
-        let kill_at = self.kill_at.filter(|_| !self.killing);
+        let kill_at = self.kill_at.filter(|_| self.stage != Stage::Killing);
         [self.look_at, kill_at, ends_at].into_iter().flatten().min()
     }
 
@@ -108,7 +117,7 @@ impl Core {
             // Strays that are found late get half of what is left for SIGTERM.
             sweep.kill_at = Some(kill_at.max((now + ends_at) / 2));
         }
-        if !sweep.killing && (is_now || sweep.kill_at.is_some_and(|at| at <= now)) {
+        if sweep.stage != Stage::Killing && (is_now || sweep.kill_at.is_some_and(|at| at <= now)) {
             self.begin_killing(now, out);
         }
         let Some(sweep) = self.shutdown.as_mut().and_then(|s| s.sweep.as_mut()) else { return };
@@ -137,7 +146,7 @@ impl Core {
     pub(super) fn on_looked(&mut self, look: Look, now: Moment, out: &mut Vec<Action>) {
         let Some(sweep) = self.shutdown.as_mut().and_then(|s| s.sweep.as_mut()) else { return };
         sweep.see(look);
-        let signal = if sweep.killing { Signal::KILL } else { Signal::TERM };
+        let signal = if sweep.stage == Stage::Killing { Signal::KILL } else { Signal::TERM };
         let managed: Vec<_> = self.programs.iter().filter_map(Program::group).collect();
         let mut found = 0;
         for other in &sweep.others {
@@ -156,8 +165,8 @@ impl Core {
                 sweep.strays.insert(other.pid, stray);
             }
         }
-        if sweep.blind && !sweep.killing && !sweep.told_blindly {
-            sweep.told_blindly = true;
+        if sweep.blind && sweep.stage == Stage::Listing {
+            sweep.stage = Stage::ToldBlindly;
             out.push(Action::SignalEverybody(Signal::TERM));
             out.push(Action::SignalEverybody(Signal::CONT));
         }
@@ -171,7 +180,7 @@ impl Core {
 
     fn begin_killing(&mut self, now: Moment, out: &mut Vec<Action>) {
         if let Some(sweep) = self.shutdown.as_mut().and_then(|s| s.sweep.as_mut()) {
-            sweep.killing = true;
+            sweep.stage = Stage::Killing;
             sweep.strays.values_mut().filter(|stray| !stray.gone).for_each(|stray| stray.sent = Signal::KILL);
             sweep.look_at = Some(now);
             sweep.look_wait = LOOK_AGAIN[0];

@@ -1,0 +1,338 @@
+//! What `runinit check FILE` prints: how a plan starts, how it stops, and whether the time is enough.
+
+use crate::core::budget::Budget;
+use crate::core::plan::{Plan, Program, Step, StepAction};
+use humantime::format_duration;
+use std::ffi::OsString;
+use std::fmt::{self, Write};
+use std::time::Duration;
+
+/// Longer texts are cut in the picture of a cascade.
+const LONGEST_TEXT: usize = 40;
+
+/// The plan in words, as plain text.
+pub fn describe(plan: &Plan) -> String {
+    let mut text = String::new();
+    // Writing to a string does not fail.
+    let _ = write_all(plan, &mut text);
+    text
+}
+
+fn write_all(plan: &Plan, out: &mut String) -> fmt::Result {
+    if plan.programs.is_empty() {
+        return writeln!(out, "There is nothing to run.");
+    }
+    let width = plan.programs.iter().map(|p| p.name.len()).max().unwrap_or_default();
+    writeln!(out, "Start order:")?;
+    for (level, number) in levels(&plan.programs).iter().zip(1..) {
+        let names: Vec<String> = level.iter().map(|p| named(p)).collect();
+        writeln!(out, "  {number}. {}", names.join(", "))?;
+    }
+    writeln!(out, "\nHow each program is stopped:")?;
+    for program in &plan.programs {
+        writeln!(out, "  {:width$}  {}", program.name, cascade(&program.stop, plan.budget))?;
+    }
+    writeln!(out, "\nThe worst case:")?;
+    match plan.budget.time_to_kill() {
+        None => write_forever(plan, width, out),
+        Some(time) => write_worst_case(plan, time, width, out),
+    }
+}
+
+fn named(program: &Program) -> String {
+    if program.main { format!("{} (main)", program.name) } else { program.name.clone() }
+}
+
+/// The programs that start together: each level needs only those before it.
+fn levels(programs: &[Program]) -> Vec<Vec<&Program>> {
+    let mut level_of = vec![0; programs.len()];
+    for id in dependencies_first(programs) {
+        let level = programs[id].after.iter().map(|d| level_of[d.0] + 1).max();
+        level_of[id] = level.unwrap_or(0);
+    }
+    let mut levels: Vec<Vec<&Program>> = Vec::new();
+    for (program, level) in programs.iter().zip(level_of) {
+        levels.resize(levels.len().max(level + 1), Vec::new());
+        levels[level].push(program);
+    }
+    levels
+}
+
+/// Every program after all that it depends on.
+fn dependencies_first(programs: &[Program]) -> Vec<usize> {
+    let dependents = dependents(programs);
+    let mut missing: Vec<usize> = programs.iter().map(|p| p.after.len()).collect();
+    let mut order: Vec<usize> = (0..programs.len()).filter(|&i| missing[i] == 0).collect();
+    let mut next = 0;
+    while let Some(&done) = order.get(next) {
+        next += 1;
+        for &dependent in &dependents[done] {
+            missing[dependent] -= 1;
+            if missing[dependent] == 0 {
+                order.push(dependent);
+            }
+        }
+    }
+    order
+}
+
+fn dependents(programs: &[Program]) -> Vec<Vec<usize>> {
+    let mut dependents = vec![Vec::new(); programs.len()];
+    for (index, program) in programs.iter().enumerate() {
+        for dependency in &program.after {
+            dependents[dependency.0].push(index);
+        }
+    }
+    dependents
+}
+
+/// A cascade in one line.
+fn cascade(steps: &[Step], budget: Budget) -> String {
+    let mut parts: Vec<String> =
+        steps.iter().map(|s| format!("{} ({})", action(&s.action), duration(s.wait))).collect();
+    if !steps.iter().any(Step::is_kill) && budget != Budget::Forever {
+        parts.push("SIGKILL (implied)".to_owned());
+    }
+    parts.join(" -> ")
+}
+
+fn action(action: &StepAction) -> String {
+    match action {
+        StepAction::Run(argv) => format!("run {}", command(argv)),
+        StepAction::Stdin(text) => format!("stdin {}", shortened(&format!("{text:?}"))),
+        StepAction::Signal(signal) => signal.to_string(),
+        StepAction::Received => "the signal that came".to_owned(),
+    }
+}
+
+/// A command as somebody would type it; an argument that a shell would split is in quotes.
+fn command(argv: &[OsString]) -> String {
+    let plain = |text: &str| {
+        let is_plain = |c: char| c.is_alphanumeric() || "-_./:=,+@%".contains(c);
+        if !text.is_empty() && text.chars().all(is_plain) { text.to_owned() } else { format!("{text:?}") }
+    };
+    let words: Vec<String> = argv.iter().map(|word| plain(&word.to_string_lossy())).collect();
+    shortened(&words.join(" "))
+}
+
+fn shortened(text: &str) -> String {
+    if text.chars().count() <= LONGEST_TEXT {
+        return text.to_owned();
+    }
+    let start: String = text.chars().take(LONGEST_TEXT - 3).collect();
+    format!("{start}...")
+}
+
+fn write_forever(plan: &Plan, width: usize, out: &mut String) -> fmt::Result {
+    writeln!(out, "  The budget is forever: nothing is killed because of time.")?;
+    let killed: Vec<&Program> = plan.programs.iter().filter(|p| p.stop.iter().any(Step::is_kill)).collect();
+    if !killed.is_empty() {
+        writeln!(out, "  A SIGKILL that a cascade asks for is still sent, so long after its first step:")?;
+    }
+    for program in killed {
+        writeln!(out, "  {:width$}  {}", program.name, duration(patience(program)))?;
+    }
+    Ok(())
+}
+
+fn write_worst_case(plan: &Plan, time: Duration, width: usize, out: &mut String) -> fmt::Result {
+    let programs = &plan.programs;
+    let budget = plan.budget.length().unwrap_or_default();
+    writeln!(
+        out,
+        "  The budget is {}: {} for the cascades, {} kept for the last SIGKILLs and the record.",
+        duration(budget),
+        duration(time),
+        duration(plan.budget.reserve())
+    )?;
+    let written = killed_at(programs, Duration::MAX);
+    let cut = killed_at(programs, time);
+    for ((program, written), cut) in programs.iter().zip(&written).zip(&cut) {
+        let (written, cut) = (duration(*written), duration(*cut));
+        let note = if cut == written { String::new() } else { format!(" ({written} as written)") };
+        writeln!(out, "  {:width$}  SIGKILL after {cut}{note}", program.name)?;
+    }
+    let longest = written.iter().max().copied().unwrap_or_default();
+    let chain = longest_chain(programs, &written).join(", then ");
+    if longest <= time {
+        return writeln!(out, "  The longest chain is {chain}: {}. It fits.", duration(longest));
+    }
+    writeln!(
+        out,
+        "  The longest chain is {chain}: {}, which is {} more than there is. Its waits are cut to {} %.",
+        duration(longest),
+        duration(longest.saturating_sub(time)),
+        time.as_millis() * 100 / longest.as_millis().max(1)
+    )
+}
+
+/// How long a program has from its first step until its SIGKILL, if nothing cuts it short.
+fn patience(program: &Program) -> Duration {
+    let waits = program.stop.iter().take_while(|step| !step.is_kill()).map(|step| step.wait);
+    waits.fold(Duration::ZERO, Duration::saturating_add)
+}
+
+/// For each program, when it gets its SIGKILL if no program ends before it must, counted from the beginning of the
+/// shutdown. A program begins to stop when all that depend on it are dead, and then has its share of what is left of the
+/// time: its own waits against those of the longest chain from it on.
+fn killed_at(programs: &[Program], time: Duration) -> Vec<Duration> {
+    let order = dependencies_first(programs);
+    let mut chain = vec![Duration::ZERO; programs.len()];
+    for &id in &order {
+        let after = programs[id].after.iter().map(|d| chain[d.0]).max().unwrap_or_default();
+        chain[id] = patience(&programs[id]).saturating_add(after);
+    }
+    let dependents = dependents(programs);
+    let mut killed_at = vec![Duration::ZERO; programs.len()];
+    for &id in order.iter().rev() {
+        let begins = dependents[id].iter().map(|&d| killed_at[d]).max().unwrap_or_default();
+        let own = patience(&programs[id]);
+        let left = time.saturating_sub(begins);
+        let share = if chain[id] <= left { own } else { part(own, left, chain[id]) };
+        killed_at[id] = begins.saturating_add(share);
+    }
+    killed_at
+}
+
+/// `whole * left / chain`, in nanoseconds; configurations hold no waits for which this overflows.
+fn part(whole: Duration, left: Duration, chain: Duration) -> Duration {
+    let nanos = whole.as_nanos().saturating_mul(left.as_nanos()) / chain.as_nanos().max(1);
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}
+
+/// The programs that stop one after another until the last SIGKILL, in this order.
+fn longest_chain<'a>(programs: &'a [Program], killed_at: &[Duration]) -> Vec<&'a str> {
+    let dependents = dependents(programs);
+    let mut chain = Vec::new();
+    let mut last = (0..programs.len()).max_by_key(|&id| (killed_at[id], std::cmp::Reverse(id)));
+    while let Some(id) = last {
+        chain.push(programs[id].name.as_str());
+        last = dependents[id].iter().copied().max_by_key(|&d| (killed_at[d], std::cmp::Reverse(d)));
+    }
+    chain.reverse();
+    chain
+}
+
+/// A duration without the digits that nobody reads.
+fn duration(duration: Duration) -> String {
+    let readable = if duration < Duration::from_millis(1) {
+        duration
+    } else {
+        Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+    };
+    format_duration(readable).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::plan::{Launch, ProgramId, Rewrite};
+    use crate::core::signal::Signal;
+
+    const S: fn(u64) -> Duration = Duration::from_secs;
+
+    fn program(name: &str, after: &[usize], stop: Vec<Step>) -> Program {
+        let mut program = Program::new(name, Launch::default());
+        program.after = after.iter().copied().map(ProgramId).collect();
+        program.stop = stop;
+        program
+    }
+
+    fn plan(budget: Budget, programs: Vec<Program>) -> Plan {
+        Plan { programs, budget, rewrite: Rewrite::new(), single_child: false, interrupt_stops: true }
+    }
+
+    fn fleet() -> Vec<Program> {
+        let run = StepAction::Run(["api-ctl", "quit now"].map(OsString::from).to_vec());
+        let stdin = StepAction::Stdin(format!("quit\n{}", "x".repeat(100)));
+        let mut api = program(
+            "api",
+            &[1],
+            vec![
+                Step { action: run, wait: S(2) },
+                Step::signal(Signal::TERM, S(5)),
+                Step::signal(Signal::KILL, S(2)),
+            ],
+        );
+        api.main = true;
+        vec![
+            api,
+            program("db", &[], vec![Step::signal(Signal::TERM, S(5)), Step::signal(Signal::KILL, S(2))]),
+            program("mail", &[], vec![Step { action: stdin, wait: Duration::from_millis(500) }]),
+        ]
+    }
+
+    #[test]
+    fn a_chain_that_is_too_long_is_named_and_cut() {
+        let expected = "\
+Start order:
+  1. db, mail
+  2. api (main)
+
+How each program is stopped:
+  api   run api-ctl \"quit now\" (2s) -> SIGTERM (5s) -> SIGKILL (2s)
+  db    SIGTERM (5s) -> SIGKILL (2s)
+  mail  stdin \"quit\\nxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx... (500ms) -> SIGKILL (implied)
+
+The worst case:
+  The budget is 9s: 8s 100ms for the cascades, 900ms kept for the last SIGKILLs and the record.
+  api   SIGKILL after 4s 725ms (7s as written)
+  db    SIGKILL after 8s 100ms (12s as written)
+  mail  SIGKILL after 500ms
+  The longest chain is api, then db: 12s, which is 3s 900ms more than there is. Its waits are cut to 67 %.
+";
+        assert_eq!(describe(&plan(Budget::Within(S(9)), fleet())), expected);
+    }
+
+    #[test]
+    fn a_chain_that_fits_is_left_as_it_is() {
+        let text = describe(&plan(Budget::Within(S(60)), fleet()));
+        assert!(text.ends_with(
+            "\
+  The budget is 1m: 59s for the cascades, 1s kept for the last SIGKILLs and the record.
+  api   SIGKILL after 7s
+  db    SIGKILL after 12s
+  mail  SIGKILL after 500ms
+  The longest chain is api, then db: 12s. It fits.
+"
+        ));
+    }
+
+    #[test]
+    fn forever_kills_nothing_that_did_not_ask_for_it() {
+        let text = describe(&plan(Budget::Forever, fleet()));
+        assert!(!text.contains("implied"));
+        assert!(text.ends_with(
+            "\
+  The budget is forever: nothing is killed because of time.
+  A SIGKILL that a cascade asks for is still sent, so long after its first step:
+  api   7s
+  db    5s
+"
+        ));
+    }
+
+    #[test]
+    fn a_wrapper_s_first_step_is_the_signal_that_came() {
+        let step = Step { action: StepAction::Received, wait: S(8) };
+        let text = describe(&plan(Budget::Within(S(9)), vec![program("sleep", &[], vec![step])]));
+        assert!(text.contains("  sleep  the signal that came (8s) -> SIGKILL (implied)\n"), "{text}");
+        assert_eq!(describe(&plan(Budget::Forever, Vec::new())), "There is nothing to run.\n");
+    }
+
+    #[test]
+    fn however_the_programs_depend_the_last_sigkill_is_in_time() {
+        // 0 stops last, 3 first; 2 is short and 1 long, and what 2 does not use goes to nobody.
+        let waits = |s| vec![Step::signal(Signal::TERM, S(s))];
+        let programs = [
+            program("a", &[], waits(4)),
+            program("b", &[0], waits(6)),
+            program("c", &[0], waits(1)),
+            program("d", &[1, 2], waits(10)),
+        ];
+        assert_eq!(killed_at(&programs, S(10)), [10, 8, 6, 5].map(S));
+        assert_eq!(killed_at(&programs, S(0)), [Duration::ZERO; 4]);
+        assert_eq!(killed_at(&programs, S(20)), [20, 16, 11, 10].map(S));
+        assert_eq!(longest_chain(&programs, &killed_at(&programs, S(100))), ["d", "b", "a"]);
+    }
+}

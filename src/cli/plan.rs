@@ -1,0 +1,150 @@
+//! From the options, and the configuration they may name, to a plan.
+
+use super::Options;
+use crate::config::{self, Diagnostic, Fleet, MainCommand};
+use crate::core::budget::Budget;
+use crate::core::plan::{Launch, Plan, Program, Step, StepAction, default_stop};
+use crate::core::signal::Signal;
+use crate::os::terminal;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Everything a run needs.
+#[derive(Debug)]
+pub struct Run {
+    /// For the core.
+    pub plan: Plan,
+    /// Where the record goes, if somebody said so.
+    pub state_file: Option<PathBuf>,
+    /// The log filter.
+    pub log: String,
+    /// One program with the terminal to itself, and no configuration.
+    pub is_wrapper: bool,
+}
+
+/// Makes the plan.
+///
+/// # Errors
+/// Everything that is wrong with the configuration.
+pub fn plan(options: Options) -> Result<Run, Vec<Diagnostic>> {
+    let levels =
+        [log::Level::Error, log::Level::Warn, log::Level::Info, log::Level::Debug, log::Level::Trace];
+    let is_wrapper = options.config.is_none();
+    let default = if is_wrapper { 1 } else { 2 };
+    let level = usize::try_from((default + options.verbosity).clamp(0, 4)).unwrap_or_default();
+    let log = match &options.log {
+        Some(filter) if options.verbosity == 0 => filter.clone(),
+        _ if default + options.verbosity < 0 => "off".to_owned(),
+        _ => levels[level].as_str().to_lowercase(),
+    };
+    let state_file = options.state_file.clone();
+    match &options.config {
+        None => Ok(Run { plan: wrapper(options), state_file, log, is_wrapper }),
+        Some(path) => {
+            let main = if options.command.is_empty() { MainCommand::InFile } else { MainCommand::Given };
+            let fleet = config::load(path, main)?;
+            let state_file = state_file.or_else(|| fleet.init.state_file.clone());
+            Ok(Run { plan: fleet_plan(options, fleet), state_file, log, is_wrapper })
+        }
+    }
+}
+
+fn budget(options: &Options, from_file: Option<Budget>) -> Budget {
+    options.grace.or(from_file).or(options.default_grace).unwrap_or(Budget::Forever)
+}
+
+/// One program: the signal that came, then SIGKILL when all but the reserve of the grace is used up.
+fn wrapper(options: Options) -> Plan {
+    let budget = budget(&options, None);
+    let first = options.stop_signal.map_or(StepAction::Received, StepAction::Signal);
+    let wait = budget.time_to_kill().unwrap_or(Duration::ZERO);
+    let command = options.command.first().map(Path::new);
+    let name = command.and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
+    let launch = Launch { argv: options.command, foreground: true, ..Launch::default() };
+    Plan {
+        programs: vec![Program {
+            main: true,
+            stop: vec![Step { action: first, wait }],
+            ..Program::new(&name, launch)
+        }],
+        budget,
+        rewrite: options.rewrite,
+        single_child: options.single_child,
+        interrupt_stops: !terminal::is_stdin_terminal(),
+    }
+}
+
+fn fleet_plan(options: Options, fleet: Fleet) -> Plan {
+    let budget = budget(&options, fleet.budget);
+    let mut programs = fleet.programs;
+    if !options.command.is_empty() {
+        set_main_command(&mut programs, options.command);
+    }
+    if let (Some(signal), Some(main)) =
+        (options.stop_signal, programs.iter_mut().find(|program| program.main))
+    {
+        set_first_signal(&mut main.stop, signal);
+    }
+    if budget == Budget::Forever {
+        // Nobody wrote this SIGKILL down, and forever never kills.
+        for program in programs.iter_mut().filter(|program| program.stop == default_stop()) {
+            program.stop.retain(|step| !step.is_kill());
+        }
+    }
+    Plan {
+        programs,
+        budget,
+        rewrite: options.rewrite,
+        single_child: options.single_child,
+        interrupt_stops: true,
+    }
+}
+
+fn set_main_command(programs: &mut Vec<Program>, argv: Vec<std::ffi::OsString>) {
+    if let Some(main) = programs.iter_mut().find(|program| program.main) {
+        main.launch.argv = argv;
+        return;
+    }
+    let is_taken = |name: &str| programs.iter().any(|program| program.name == name);
+    let names = std::iter::once("main".to_owned()).chain((2..).map(|n| format!("main-{n}")));
+    let name = names.into_iter().find(|name| !is_taken(name)).unwrap_or_default();
+    let launch = Launch { argv, ..Launch::default() };
+    programs.push(Program { main: true, ..Program::new(&name, launch) });
+}
+
+fn set_first_signal(stop: &mut Vec<Step>, signal: Signal) {
+    let first = stop.iter_mut().find(|step| matches!(step.action, StepAction::Signal(_)) && !step.is_kill());
+    match first {
+        Some(first) => first.action = StepAction::Signal(signal),
+        None => stop.insert(0, Step::signal(signal, Duration::from_secs(5))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stop_signal_replaces_the_first_signal_and_keeps_its_wait() {
+        let mut stop = default_stop();
+        set_first_signal(&mut stop, Signal::QUIT);
+        assert_eq!(stop[0], Step::signal(Signal::QUIT, Duration::from_secs(5)));
+        assert_eq!(stop.len(), 2);
+    }
+
+    #[test]
+    fn a_command_becomes_the_main_program_or_replaces_its_command() {
+        let mut programs = vec![Program::new("main", Launch::default())];
+        set_main_command(&mut programs, vec!["true".into()]);
+        assert_eq!((programs[1].name.as_str(), programs[1].main), ("main-2", true));
+        set_main_command(&mut programs, vec!["false".into()]);
+        assert_eq!(programs.len(), 2);
+        assert_eq!(programs[1].launch.argv, ["false"]);
+    }
+
+    #[test]
+    fn the_wrapper_kills_when_only_the_reserve_is_left() {
+        let options = Options { grace: Some(Budget::Within(Duration::from_secs(9))), ..Options::default() };
+        assert_eq!(wrapper(options).programs[0].stop[0].wait, Duration::from_millis(8100));
+    }
+}

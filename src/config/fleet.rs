@@ -1,0 +1,110 @@
+//! The file as a whole: its sections, and what has to be right between its programs.
+
+use super::program::{self, Draft};
+use super::reader::Reader;
+use super::report::Report;
+use super::value::Value;
+use super::{Fleet, Init, MainCommand, graph, hygiene, tmux};
+use crate::core::budget::Budget;
+use toml::de::{DeTable, Error};
+
+pub(super) fn read(report: &Report<'_>, main: MainCommand) -> Fleet {
+    let mut fleet = Fleet { init: Init::default(), budget: None, programs: Vec::new() };
+    let (document, errors) = DeTable::parse_recoverable(report.text());
+    if !errors.is_empty() {
+        // What could be read around a slip of syntax may not be what was meant, so nothing is said about it.
+        report_syntax(report, &errors);
+        return fleet;
+    }
+    let mut file = Reader::new(report, "the file", document.get_ref(), 0);
+    fleet.init = file.read("init", init).unwrap_or_default();
+    fleet.budget = file.read("shutdown", shutdown);
+    let defaults = file.read("defaults", program::defaults);
+    let drafts = file.read("program", |value| programs(value, defaults, main));
+    file.read("tmux", tmux::section);
+    file.read("hygiene", hygiene::section);
+    file.finish();
+    if let Some(mut drafts) = drafts.or_else(|| (!document.get_ref().contains_key("program")).then(Vec::new))
+    {
+        check_count(report, &drafts, main);
+        check_main(report, &drafts, main);
+        graph::connect(report, &mut drafts);
+        fleet.programs = drafts.into_iter().map(|draft| draft.program).collect();
+    }
+    fleet
+}
+
+/// One slip often makes the parser stumble several times; the first one on a line is the one to mend.
+fn report_syntax(report: &Report<'_>, errors: &[Error]) {
+    let mut lines = Vec::new();
+    for error in errors {
+        let offset = error.span().map_or(0, |span| span.start);
+        let line = report.line(offset);
+        if !lines.contains(&line) {
+            lines.push(line);
+            report.add(offset, error.message().to_owned());
+        }
+    }
+}
+
+fn init(value: Value<'_>) -> Option<Init> {
+    let mut table = value.table("[init]")?;
+    let state_file = table.read("state_file", Value::path);
+    table.read("control_socket", Value::path);
+    table.read("termination_log", Value::path);
+    table.read("reload_signal", Value::signal);
+    table.finish();
+    Some(Init { state_file })
+}
+
+fn shutdown(value: Value<'_>) -> Option<Budget> {
+    let mut table = value.table("[shutdown]")?;
+    let budget = table.read("budget", |value| {
+        if value.item.get_ref().as_str() == Some("forever") {
+            return Some(Budget::Forever);
+        }
+        value.duration().map(Budget::Within)
+    });
+    table.finish();
+    budget
+}
+
+fn programs<'a>(
+    value: Value<'a>,
+    defaults: Option<&'a DeTable<'a>>,
+    main: MainCommand,
+) -> Option<Vec<Draft<'a>>> {
+    let wanted = "an array of tables ([[program]])";
+    let read = |value: Value<'a>| {
+        Some(program::read(value.table_as(wanted, "[[program]]")?.with_defaults(defaults), main))
+    };
+    let elements = value.elements_as(wanted)?;
+    let count = elements.len();
+    let drafts: Vec<_> = elements.into_iter().filter_map(read).collect();
+    (drafts.len() == count).then_some(drafts)
+}
+
+fn check_count(report: &Report<'_>, drafts: &[Draft<'_>], main: MainCommand) {
+    if drafts.is_empty() && main == MainCommand::InFile {
+        report.add_whole(
+            "there is no [[program]] in this file, so nothing to run; add one, or give a command after `--`"
+                .to_owned(),
+        );
+    }
+}
+
+fn check_main(report: &Report<'_>, drafts: &[Draft<'_>], main: MainCommand) {
+    let mut mains = drafts.iter().filter_map(|d| Some((d.main_offset?, &d.program.name)));
+    if let Some((first_offset, first)) = mains.next() {
+        for (offset, _) in mains {
+            let line = report.line(first_offset);
+            report.add(offset, format!("only one program can be main, and {first:?} is (line {line})"));
+        }
+    } else if main == MainCommand::Given
+        && let Some(taken) = drafts.iter().find(|d| d.program.name == "main")
+    {
+        let message = "\"main\" is the name of the command given on the command line; \
+                       choose another, or let that replace this one with main = true";
+        report.add(taken.name_offset, message.to_owned());
+    }
+}

@@ -1,0 +1,158 @@
+//! One `[[program]]`, and the `[defaults]` for all of them.
+
+use super::reader::Reader;
+use super::value::{Value, signal_named};
+use super::{MainCommand, confinement, env_file, output, stop, supervision, tmux};
+use crate::core::plan::{Launch, OnFailure, Program, Rewrite, Stdin, StepAction, default_stop};
+use crate::core::signal::Signal;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use toml::de::DeTable;
+
+/// The keys that make a program this one and no other.
+const NEVER_DEFAULTS: [&str; 4] = ["name", "command", "shell", "main"];
+
+/// Nobody can catch the first two, and SIGCHLD is runinit's own.
+const NEVER_FORWARDED: [Signal; 3] = [Signal::KILL, Signal::STOP, Signal::CHLD];
+
+/// A program whose dependencies are still names.
+pub(super) struct Draft<'a> {
+    pub(super) program: Program,
+    pub(super) name_offset: usize,
+    /// Where it says that it is the main program, if it does.
+    pub(super) main_offset: Option<usize>,
+    pub(super) after: Vec<(Value<'a>, &'a str)>,
+    /// Its dependencies are those of `[defaults]`.
+    pub(super) after_is_default: bool,
+}
+
+/// Checks the defaults, even those that every program overrides.
+pub(super) fn defaults(value: Value<'_>) -> Option<&DeTable<'_>> {
+    let mut table = value.table("[[program]]")?;
+    for key in NEVER_DEFAULTS {
+        table.forbid(key, &format!("{key:?} cannot be a default: every program has its own"));
+    }
+    settings(&mut table, true);
+    table.finish();
+    value.item.get_ref().as_table()
+}
+
+pub(super) fn read(mut table: Reader<'_>, main_command: MainCommand) -> Draft<'_> {
+    let name = table.need("name", name).unwrap_or_default();
+    let main = table.read("main", Value::boolean).unwrap_or_default();
+    let command = table.read("command", Value::command);
+    let shell = table.read("shell", shell);
+    match (table.has("command"), table.has("shell")) {
+        (true, true) => {
+            let later = table.offset_of("command").max(table.offset_of("shell"));
+            table.report.add(later, "there are both \"command\" and \"shell\"; keep one".to_owned());
+        }
+        (false, false) if !(main && main_command == MainCommand::Given) => {
+            table.report.add(table.offset(), "[[program]] needs \"command\" or \"shell\"".to_owned());
+        }
+        _ => {}
+    }
+    let mut draft = settings(&mut table, false);
+    draft.name_offset = table.offset_of("name");
+    draft.main_offset = main.then(|| table.offset_of("main"));
+    let program = &mut draft.program;
+    name.clone_into(&mut program.name);
+    program.main = main;
+    program.launch.argv = command.or(shell).unwrap_or_default();
+    program.launch.stdin = stdin(program);
+    program.launch.foreground = program.launch.stdin == Stdin::Inherit;
+    table.finish();
+    draft
+}
+
+/// Everything that `[defaults]` may hold too.
+fn settings<'a>(table: &mut Reader<'a>, is_default: bool) -> Draft<'a> {
+    let mut program = Program::new("", Launch::default());
+    let after = table.read("after", Value::texts).unwrap_or_default();
+    let has_tmux = table.read("tmux", tmux::session).is_some();
+    program.stop =
+        table.read("stop", |value| stop::cascade(value, has_tmux || is_default)).unwrap_or_else(default_stop);
+    program.signals = table.read("signals", rewrites).unwrap_or_default();
+    program.success_codes = table.read("success_codes", exit_codes).unwrap_or_else(|| vec![0]);
+    if table.read("on_failure", |value| value.word(&["ignore", "shutdown"])) == Some("shutdown") {
+        program.on_failure = OnFailure::Shutdown;
+    }
+    program.launch.env = environment(table);
+    program.launch.clear_env = table.read("clear_env", Value::boolean).unwrap_or_default();
+    program.launch.cwd = table.read("cwd", Value::path);
+    supervision::check(table);
+    confinement::check(table);
+    output::check(table);
+    let after_is_default = !table.has("after");
+    Draft { program, name_offset: table.offset(), main_offset: None, after, after_is_default }
+}
+
+fn name(value: Value<'_>) -> Option<&str> {
+    let name = value.filled()?;
+    if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
+        value.complain(format!("\"name\" may hold A-Z, a-z, 0-9, - and _ only, not {name:?}"));
+    }
+    // Known all the same, so that nobody's `after` is blamed for it.
+    Some(name)
+}
+
+fn shell(value: Value<'_>) -> Option<Vec<OsString>> {
+    let line = value.text()?;
+    if line.trim().is_empty() {
+        return value.refuse("\"shell\" is empty: it needs a command line".to_owned());
+    }
+    Some(["/bin/sh", "-c", line].map(OsString::from).to_vec())
+}
+
+/// Only the main program reads what runinit would; two readers of one terminal would take each other's lines.
+fn stdin(program: &Program) -> Stdin {
+    let is_written_to = program.stop.iter().any(|step| matches!(step.action, StepAction::Stdin(_)));
+    match (is_written_to, program.main) {
+        (true, _) => Stdin::Pipe,
+        (false, true) => Stdin::Inherit,
+        (false, false) => Stdin::Null,
+    }
+}
+
+fn rewrites(value: Value<'_>) -> Option<Rewrite> {
+    let mut rewrites = Rewrite::new();
+    for (key_offset, entry) in value.entries()? {
+        let is_dropped = entry.item.get_ref().as_str() == Some("drop");
+        let to = if is_dropped { Some(None) } else { entry.signal().map(Some) };
+        let refusal = match signal_named(entry.key) {
+            Err(why) => why,
+            Ok(from) if NEVER_FORWARDED.contains(&from) => format!("{from} is never forwarded"),
+            Ok(from) => match to.map(|to| rewrites.insert(from, to)) {
+                Some(Some(_)) => format!("{from} is rewritten twice"),
+                Some(None) | None => continue,
+            },
+        };
+        entry.report.add(key_offset, refusal);
+    }
+    Some(rewrites)
+}
+
+fn exit_codes(value: Value<'_>) -> Option<Vec<i32>> {
+    let elements = value.elements_as("an array of exit codes")?;
+    let codes = elements.into_iter().filter_map(|e| e.integer(0..=255));
+    Some(codes.filter_map(|code| i32::try_from(code).ok()).collect())
+}
+
+/// The file first, the table over it. Each name is set once, so that no libc has to choose.
+fn environment(table: &mut Reader<'_>) -> Vec<(OsString, OsString)> {
+    let mut environment: BTreeMap<String, String> = BTreeMap::new();
+    environment.extend(table.read("env_file", env_file::read).unwrap_or_default());
+    environment.extend(table.read("env", variables).unwrap_or_default());
+    environment.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
+}
+
+fn variables(value: Value<'_>) -> Option<Vec<(String, String)>> {
+    let mut variables = Vec::new();
+    for (key_offset, entry) in value.entries()? {
+        if entry.key.is_empty() || entry.key.contains(['=', '\0']) {
+            entry.report.add(key_offset, format!("{:?} cannot be the name of a variable", entry.key));
+        }
+        variables.extend(entry.text().map(|text| (entry.key.to_owned(), text.to_owned())));
+    }
+    Some(variables)
+}

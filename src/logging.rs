@@ -1,0 +1,31 @@
+//! Log lines: one line each, `runinit: ` before it, on standard error, never waited for.
+
+use crate::os::log_sink::LogSink;
+use log::Level;
+use std::io::Write;
+
+/// Starts logging with an `env_logger` filter.
+pub fn start(filter: &str) {
+    let target = env_logger::Target::Pipe(Box::new(LogSink::default()));
+    let mut builder = env_logger::Builder::new();
+    builder.parse_filters(filter).target(target);
+    builder.format(|line, record| writeln!(line, "runinit: {}{}", prefix(record.level()), record.args()));
+    // A logger that is there already stays.
+    let _ = builder.try_init();
+    std::panic::set_hook(Box::new(|info| log::error!("bug: {info}")));
+}
+
+fn prefix(level: Level) -> &'static str {
+    match level {
+        Level::Error => "error: ",
+        Level::Warn => "warning: ",
+        Level::Info => "",
+        Level::Debug | Level::Trace => "debug: ",
+    }
+}
+
+/// An error that ends the start, before there is a logger.
+pub fn say_error(text: &str) {
+    // There is nobody left to tell that it could not be told.
+    let _ = LogSink::default().write(format!("runinit: {text}\n").as_bytes());
+}

@@ -1,0 +1,46 @@
+//! Signals to others.
+
+use super::raw;
+use crate::core::action::Target;
+use crate::core::event::GroupState;
+use crate::core::process::{Pgid, Pid};
+use crate::core::signal::Signal;
+use nix::errno::Errno;
+
+/// Signals a program.
+///
+/// # Errors
+/// ESRCH: nobody is there. EPERM: nobody there may be signalled, since all have become another user's.
+pub fn signal(target: Target, signal: Signal) -> nix::Result<()> {
+    match target {
+        Target::Group(pgid) => raw::kill(-pgid.number(), signal.number()),
+        Target::Leader(pid) => process(pid, signal),
+    }
+}
+
+/// Signals one process.
+///
+/// # Errors
+/// As for [`signal`].
+pub fn process(pid: Pid, signal: Signal) -> nix::Result<()> {
+    raw::kill(pid.number(), signal.number())
+}
+
+/// Signals everybody in the PID namespace but runinit itself, atomically (kill(2), pid -1). Only ever called as PID 1.
+pub fn everybody(signal: Signal) {
+    // ESRCH: nobody is there, which is what was wanted.
+    let _ = raw::kill(-1, signal.number());
+}
+
+/// True if nobody else is in the PID namespace of which this is PID 1.
+pub fn is_everybody_gone() -> bool {
+    raw::kill(-1, 0) == Err(Errno::ESRCH)
+}
+
+/// Is anybody in the group? A zombie that is not reaped counts, and so does somebody who may not be signalled (EPERM).
+pub fn probe(pgid: Pgid) -> GroupState {
+    match raw::kill(-pgid.number(), 0) {
+        Err(Errno::ESRCH) => GroupState::Empty,
+        Ok(()) | Err(_) => GroupState::Alive,
+    }
+}

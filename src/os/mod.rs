@@ -1,0 +1,16 @@
+//! How it is done: the system's side, in small typed pieces. The only place with libc and nix, and unsafe code in
+//! `raw` alone. Nothing here decides anything, and nothing blocks but [`wait`].
+
+pub mod kill;
+pub mod log_sink;
+pub mod pipe;
+pub mod processes;
+mod raw;
+pub mod reap;
+pub mod record_file;
+pub mod signals;
+pub mod spawn;
+pub mod stdio;
+pub mod subreaper;
+pub mod terminal;
+pub mod wait;

@@ -1,0 +1,121 @@
+//! A file that is always whole: a temporary one beside it, then rename(2).
+
+use nix::fcntl::{Flock, FlockArg};
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// Nobody but runinit's own user reads it: command lines may tell more than they should.
+const MODE: u32 = 0o600;
+/// The longest record that is read back.
+const READ_LIMIT: u64 = 16 << 20;
+
+/// The record's place, held against a second runinit.
+#[derive(Debug)]
+pub struct RecordFile {
+    path: PathBuf,
+    temporary: PathBuf,
+    /// Held until the end of the process. The lock's file stays: removing it would let two hold it.
+    _lock: Flock<File>,
+}
+
+impl RecordFile {
+    /// Locks the place.
+    ///
+    /// # Errors
+    /// `WouldBlock`: another runinit writes there. Else the directory is missing or cannot be written.
+    pub fn lock(path: &Path) -> io::Result<Self> {
+        let lock = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(MODE)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(beside(path, ".lock"))?;
+        let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock)
+            .map_err(|(_, errno)| io::Error::from(errno))?;
+        Ok(Self { path: path.to_owned(), temporary: beside(path, ".tmp"), _lock: lock })
+    }
+
+    /// Replaces the record; with `sync` it is on the disk before it has its name.
+    ///
+    /// # Errors
+    /// The disk is full, read-only or gone. The record before is still there, whole.
+    pub fn write(&self, contents: &[u8], sync: bool) -> io::Result<()> {
+        // One that a killed run left, or a link that somebody put in the way.
+        match std::fs::remove_file(&self.temporary) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let written =
+            self.write_temporary(contents, sync).and_then(|()| std::fs::rename(&self.temporary, &self.path));
+        if written.is_err() {
+            let _ = std::fs::remove_file(&self.temporary);
+        }
+        written
+    }
+
+    fn write_temporary(&self, contents: &[u8], sync: bool) -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&self.temporary)?;
+        file.write_all(contents)?;
+        if sync { file.sync_all() } else { Ok(()) }
+    }
+}
+
+/// What the last run left there, if anything; never through a symbolic link.
+///
+/// # Errors
+/// It is missing, a link, or cannot be read.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut contents = Vec::new();
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    file.take(READ_LIMIT).read_to_end(&mut contents)?;
+    Ok(contents)
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    #[test]
+    fn a_second_writer_is_refused_while_the_first_one_lives() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("record.json");
+        let first = RecordFile::lock(&path).unwrap();
+        assert_eq!(RecordFile::lock(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        drop(first);
+        RecordFile::lock(&path).unwrap();
+    }
+
+    #[test]
+    fn links_in_the_way_are_replaced_not_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, victim) = (directory.path().join("record.json"), directory.path().join("victim"));
+        std::fs::write(&victim, "untouched").unwrap();
+        symlink(&victim, &path).unwrap();
+        symlink(&victim, directory.path().join("record.json.tmp")).unwrap();
+        assert!(read(&path).is_err());
+        RecordFile::lock(&path).unwrap().write(b"{}", true).unwrap();
+        assert_eq!(std::fs::read(&victim).unwrap(), b"untouched");
+        assert_eq!(read(&path).unwrap(), b"{}");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+    }
+
+    #[test]
+    fn a_lock_is_not_taken_through_a_link() {
+        let directory = tempfile::tempdir().unwrap();
+        symlink(directory.path().join("victim"), directory.path().join("record.json.lock")).unwrap();
+        assert!(RecordFile::lock(&directory.path().join("record.json")).is_err());
+        assert!(!directory.path().join("victim").exists());
+    }
+}

@@ -1,0 +1,107 @@
+//! Signals as messages: everything is blocked and read from a descriptor.
+//!
+//! No handler is ever installed. So no handler can run in a child between fork and exec and swallow what was meant for
+//! the program, every disposition stays as it was inherited, and a real-time signal that came three times is read three
+//! times. A blocked signal is queued even where it is ignored, and even for PID 1 (`sig_ignored()` in the kernel asks
+//! for the mask first).
+
+use super::raw;
+use crate::core::signal::Signal;
+use nix::errno::Errno;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// What came in at the start, to be handed on to every program as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inherited {
+    /// The signal mask; bit n - 1 is signal n.
+    pub mask: u64,
+    /// SIGCHLD was ignored.
+    pub ignore_sigchld: bool,
+}
+
+/// The descriptor that all signals arrive at.
+#[derive(Debug)]
+pub struct Signals {
+    descriptor: OwnedFd,
+}
+
+/// A signal as it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrived {
+    /// Which.
+    pub signal: Signal,
+    /// Who sent it, by kill(2), sigqueue(3) or tgkill(2): pid and real user id. `None` if the kernel did.
+    pub sender: Option<(i32, u32)>,
+}
+
+/// Blocks every signal and opens the descriptor.
+///
+/// # Errors
+/// The system refuses a descriptor (EMFILE, ENFILE, ENOMEM).
+pub fn take_over() -> nix::Result<(Signals, Inherited)> {
+    let mask = raw::set_signal_mask(u64::MAX);
+    let ignore_sigchld = raw::is_sigchld_ignored();
+    if ignore_sigchld {
+        raw::set_sigchld_ignored(false);
+    }
+    let descriptor = raw::signal_descriptor(u64::MAX)?;
+    Ok((Signals { descriptor }, Inherited { mask, ignore_sigchld }))
+}
+
+/// `struct signalfd_siginfo`, of which only the first five fields are read (signalfd(2)).
+const INFO_SIZE: usize = 128;
+/// Signals that are read in one go.
+const BATCH: usize = 16;
+
+impl Signals {
+    /// The descriptor, for poll(2).
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+
+    /// Reads what has arrived, at most a batch; false when that was all.
+    pub fn read(&self, arrived: &mut Vec<Arrived>) -> bool {
+        let mut buffer = [0u8; INFO_SIZE * BATCH];
+        match nix::unistd::read(&self.descriptor, &mut buffer) {
+            Ok(length) => {
+                arrived.extend(buffer[..length].chunks_exact(INFO_SIZE).filter_map(decode));
+                length == buffer.len()
+            }
+            Err(Errno::EINTR) => true,
+            // EAGAIN: nothing is left. Nothing else is known of a signalfd, and nothing could be done about it.
+            Err(_) => false,
+        }
+    }
+}
+
+fn decode(info: &[u8]) -> Option<Arrived> {
+    let word = |at: usize| -> Option<[u8; 4]> { info.get(at..at + 4)?.try_into().ok() };
+    let number = i32::from_ne_bytes(word(0)?);
+    let code = i32::from_ne_bytes(word(8)?);
+    let pid = i32::from_ne_bytes(word(12)?);
+    let uid = u32::from_ne_bytes(word(16)?);
+    // SI_USER is 0, SI_QUEUE and SI_TKILL are negative; what the kernel sends has a positive code (sigaction(2)).
+    Some(Arrived { signal: Signal::new(number)?, sender: (code <= 0).then_some((pid, uid)) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(signal: i32, code: i32, pid: i32, uid: u32) -> Vec<u8> {
+        let mut info = vec![0; INFO_SIZE];
+        info[0..4].copy_from_slice(&signal.to_ne_bytes());
+        info[8..12].copy_from_slice(&code.to_ne_bytes());
+        info[12..16].copy_from_slice(&pid.to_ne_bytes());
+        info[16..20].copy_from_slice(&uid.to_ne_bytes());
+        info
+    }
+
+    #[test]
+    fn the_sender_is_known_unless_it_is_the_kernel() {
+        let by_kill = decode(&info(15, libc::SI_USER, 42, 1000));
+        assert_eq!(by_kill, Some(Arrived { signal: Signal::TERM, sender: Some((42, 1000)) }));
+        let by_terminal = decode(&info(2, libc::SI_KERNEL, 0, 0));
+        assert_eq!(by_terminal, Some(Arrived { signal: Signal::INT, sender: None }));
+    }
+}

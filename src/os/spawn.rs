@@ -1,0 +1,185 @@
+//! Starting a program: exactly as runinit itself was started, in a group of its own.
+
+use super::raw::{self, Birth, BirthFailure, Stage};
+use super::signals::Inherited;
+use crate::core::event::{SpawnFailure, SpawnFailureKind};
+use crate::core::plan::Launch;
+use crate::core::process::Pid;
+use nix::errno::Errno;
+use std::collections::BTreeMap;
+use std::ffi::{CString, OsStr, OsString};
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::raw::c_char;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::ptr;
+
+/// Where commands are looked for when PATH is not set (confstr(3), `_CS_PATH`).
+const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
+
+/// What a program is given besides its own launch.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings<'a> {
+    /// Handed on as it came.
+    pub inherited: Inherited,
+    /// Becomes descriptor 0; `None`: runinit's own is kept.
+    pub stdin: Option<BorrowedFd<'a>>,
+    /// The terminal to be in the foreground of.
+    pub terminal: Option<BorrowedFd<'a>>,
+}
+
+/// Starts a program as the leader of a new process group.
+///
+/// # Errors
+/// Which step failed, and with what.
+pub fn spawn(launch: &Launch, surroundings: Surroundings<'_>) -> Result<Pid, SpawnFailure> {
+    let strings = Strings::new(launch).map_err(|_| {
+        let message =
+            format!("cannot run {}: a NUL byte in its command, environment or directory", command(launch));
+        SpawnFailure { kind: SpawnFailureKind::NotExecutable, message }
+    })?;
+    let candidates = pointers(&strings.candidates, &[]);
+    let argv = pointers(&strings.argv, &[]);
+    let mut shell_argv =
+        pointers(strings.argv.get(1..).unwrap_or_default(), &[c"/bin/sh".as_ptr(), ptr::null()]);
+    let own_environment = strings.environment.as_deref().map(|strings| pointers(strings, &[]));
+    let mut birth = Birth {
+        candidates: candidates.as_ptr(),
+        argv: argv.as_ptr(),
+        shell_argv: shell_argv.as_mut_ptr(),
+        environment: own_environment.as_ref().map_or_else(raw::environment, Vec::as_ptr),
+        cwd: strings.cwd.as_ref().map_or(ptr::null(), |cwd| cwd.as_ptr()),
+        stdin: surroundings.stdin.map(|fd| fd.as_raw_fd()),
+        terminal: surroundings.terminal.map(|fd| fd.as_raw_fd()),
+        mask: surroundings.inherited.mask,
+        ignore_sigchld: surroundings.inherited.ignore_sigchld,
+        failure: None,
+    };
+    match raw::spawn(&mut birth) {
+        Ok(pid) => Pid::new(pid).ok_or_else(|| explain(launch, None, Errno::ESRCH)),
+        Err(errno) => Err(explain(launch, birth.failure, errno)),
+    }
+}
+
+fn explain(launch: &Launch, failure: Option<BirthFailure>, errno: Errno) -> SpawnFailure {
+    let name = command(launch);
+    let why = errno.desc();
+    let (kind, message) = match failure.map(|failure| failure.stage) {
+        // fork(2): EAGAIN is a limit on processes, ENOMEM memory or a PID namespace that is closing.
+        None => (SpawnFailureKind::NoRoom, format!("cannot start {name}: no new process: {why}")),
+        Some(Stage::Group) => {
+            (SpawnFailureKind::NotExecutable, format!("cannot start {name} in its own group: {why}"))
+        }
+        Some(Stage::Stdin) => {
+            (SpawnFailureKind::NotExecutable, format!("cannot start {name} with its standard input: {why}"))
+        }
+        Some(Stage::Cwd) => {
+            let cwd = launch.cwd.as_deref().unwrap_or(std::path::Path::new("/")).display();
+            (SpawnFailureKind::NotExecutable, format!("cannot start {name} in {cwd}: {why}"))
+        }
+        Some(Stage::Interpreter) => (
+            SpawnFailureKind::NotExecutable,
+            format!("cannot run {name}: the interpreter it names does not exist"),
+        ),
+        Some(Stage::Exec) if matches!(errno, Errno::ENOENT | Errno::ENOTDIR) => {
+            (SpawnFailureKind::NotFound, format!("cannot run {name}: no such command"))
+        }
+        Some(Stage::Exec)
+            if matches!(errno, Errno::EAGAIN | Errno::ENOMEM | Errno::ENFILE | Errno::EMFILE) =>
+        {
+            (SpawnFailureKind::NoRoom, format!("cannot run {name}: {why}"))
+        }
+        Some(Stage::Exec) => (SpawnFailureKind::NotExecutable, format!("cannot run {name}: {why}")),
+    };
+    SpawnFailure { kind, message }
+}
+
+fn command(launch: &Launch) -> String {
+    launch.argv.first().map_or_else(String::new, |name| name.display().to_string())
+}
+
+/// Everything exec needs, with its NULs, alive until the child has become the program.
+struct Strings {
+    candidates: Vec<CString>,
+    argv: Vec<CString>,
+    /// `None`: runinit's own, untouched.
+    environment: Option<Vec<CString>>,
+    cwd: Option<CString>,
+}
+
+impl Strings {
+    fn new(launch: &Launch) -> Result<Self, std::ffi::NulError> {
+        let merged = merged_environment(launch);
+        let path = match &merged {
+            Some(environment) => environment.get(OsStr::new("PATH")).cloned(),
+            None => std::env::var_os("PATH"),
+        };
+        let pair = |(mut key, value): (OsString, OsString)| {
+            key.push("=");
+            key.push(value);
+            CString::new(key.into_vec())
+        };
+        Ok(Self {
+            candidates: candidates(launch.argv.first().map_or(OsStr::new(""), OsString::as_os_str), path)?,
+            argv: launch.argv.iter().map(|word| CString::new(word.as_bytes())).collect::<Result<_, _>>()?,
+            environment: merged.map(|all| all.into_iter().map(pair).collect()).transpose()?,
+            cwd: launch.cwd.as_ref().map(|cwd| CString::new(cwd.as_os_str().as_bytes())).transpose()?,
+        })
+    }
+}
+
+fn merged_environment(launch: &Launch) -> Option<BTreeMap<OsString, OsString>> {
+    if launch.env.is_empty() && !launch.clear_env {
+        return None;
+    }
+    let inherited = (!launch.clear_env).then(std::env::vars_os).into_iter().flatten();
+    Some(inherited.chain(launch.env.iter().cloned()).collect())
+}
+
+/// The paths that execvp(3) would try for a command.
+fn candidates(command: &OsStr, path: Option<OsString>) -> Result<Vec<CString>, std::ffi::NulError> {
+    let command = command.as_bytes();
+    if command.contains(&b'/') || command.is_empty() {
+        return Ok(vec![CString::new(command)?]);
+    }
+    let path = path.map_or_else(|| DEFAULT_PATH.to_vec(), OsString::into_vec);
+    let in_directory = |directory: &[u8]| match directory {
+        // An empty entry is the current directory (execvp(3)).
+        b"" => CString::new(command),
+        directory => CString::new([directory, b"/", command].concat()),
+    };
+    path.split(|&byte| byte == b':').map(in_directory).collect()
+}
+
+fn pointers(strings: &[CString], first: &[*const c_char]) -> Vec<*const c_char> {
+    first.iter().copied().chain(strings.iter().map(|string| string.as_ptr())).chain([ptr::null()]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(command: &str, path: Option<&str>) -> Vec<String> {
+        let found = candidates(OsStr::new(command), path.map(OsString::from)).unwrap();
+        found.into_iter().map(|path| path.into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_command_is_looked_for_as_execvp_does() {
+        assert_eq!(paths("ls", Some("/a::/b")), ["/a/ls", "ls", "/b/ls"]);
+        assert_eq!(paths("ls", None), ["/bin/ls", "/usr/bin/ls"]);
+        assert_eq!(paths("./ls", Some("/a")), ["./ls"]);
+        assert_eq!(paths("", Some("/a")), [""]);
+    }
+
+    #[test]
+    fn the_environment_is_untouched_unless_something_is_set() {
+        assert_eq!(merged_environment(&Launch::default()), None);
+        let launch = Launch {
+            clear_env: true,
+            env: vec![("A".into(), "1".into()), ("A".into(), "2".into())],
+            ..Launch::default()
+        };
+        let merged = merged_environment(&launch).unwrap();
+        assert_eq!(merged.into_iter().collect::<Vec<_>>(), [("A".into(), "2".into())]);
+    }
+}

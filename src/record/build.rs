@@ -1,0 +1,136 @@
+//! The record, read off the core.
+
+use super::{Entry, Exit, Phase, Program, Reaped, Record, SCHEMA, Signal, Step, Stray, Survivor};
+use crate::core::budget::Moment;
+use crate::core::plan::ProgramId;
+use crate::core::shutdown::Reason;
+use crate::core::{Core, plan, process, program};
+use std::time::{Duration, SystemTime};
+
+/// The wall clock as it was when runinit started: a clock that is set later does not change the order of things.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    /// The time of day at the core's moment zero.
+    pub started: SystemTime,
+}
+
+impl Clock {
+    fn rfc3339(self, moment: Moment) -> String {
+        humantime::format_rfc3339_millis(self.started + moment).to_string()
+    }
+}
+
+/// The record as of now.
+pub fn build(core: &Core, clock: Clock, now: Moment) -> Record {
+    let shutdown = core.shutdown();
+    let began = shutdown.map(|shutdown| shutdown.began);
+    let times = Times { zero: began.unwrap_or_default(), now };
+    let names: Vec<&str> = core.programs().map(|(spec, _)| spec.name.as_str()).collect();
+    let name = |id: ProgramId| names[id.0].to_owned();
+    let sweep = shutdown.and_then(|shutdown| shutdown.sweep.as_ref());
+    let received = shutdown.and_then(|shutdown| shutdown.received.as_ref());
+    Record {
+        schema: SCHEMA,
+        phase: match shutdown {
+            None => Phase::Running,
+            Some(_) if core.is_finished() => Phase::Stopped,
+            Some(_) => Phase::Stopping,
+        },
+        shutdown_time: began.map(|began| clock.rfc3339(began)),
+        reason: shutdown.map(|shutdown| reason(shutdown.reason)),
+        signal_received: received.is_some(),
+        signal: received.map(|received| Signal {
+            name: received.signal.to_string(),
+            sender_pid: received.sender.as_ref().map(|sender| sender.pid),
+            sender_uid: received.sender.as_ref().map(|sender| sender.uid),
+            sender_command: received.sender.as_ref().and_then(|sender| sender.command.clone()),
+        }),
+        budget_ms: core.plan().budget.length().map(ms),
+        elapsed_ms: began.map_or(0, |began| ms(now.saturating_sub(began))),
+        exit_code: core.is_finished().then(|| core.exit_code()),
+        active_tasks: shutdown.map_or(Vec::new(), |s| s.active.iter().copied().map(name).collect()),
+        programs: core.programs().map(|(spec, program)| build_program(spec, program, clock, times)).collect(),
+        strays: sweep.map_or(Vec::new(), |sweep| {
+            let stray = |(pid, stray): (&process::Pid, &crate::core::sweep::Stray)| Stray {
+                pid: pid.number(),
+                command: stray.command.clone(),
+                stopped_by: stray.stopped_by().to_string(),
+            };
+            sweep.strays.iter().map(stray).collect()
+        }),
+        survivors: sweep.filter(|_| core.is_finished()).map_or(Vec::new(), |sweep| {
+            let survivor = |other: &crate::core::event::Other| Survivor {
+                pid: other.pid.number(),
+                command: other.command.clone(),
+                state: other.state,
+            };
+            sweep.others.iter().map(survivor).collect()
+        }),
+        reaped: Reaped { programs: core.reaped().programs, orphans: core.reaped().orphans },
+        timeline: core
+            .timeline()
+            .entries()
+            .map(|entry| Entry {
+                at_ms: times.since(entry.at),
+                program: entry.program.map(name),
+                event: entry.event.clone(),
+            })
+            .collect(),
+    }
+}
+
+fn build_program(spec: &plan::Program, program: &program::Program, clock: Clock, times: Times) -> Program {
+    Program {
+        name: spec.name.clone(),
+        kind: "process",
+        pid: program.pid.map(process::Pid::number),
+        pgid: program.pid.and_then(process::Pid::group).map(process::Pgid::number),
+        session: None,
+        started_at: program.started_at.map(|at| clock.rfc3339(at)),
+        restarts: 0,
+        exit: program.exit.map(|exit| match exit {
+            process::Exit::Code(code) => Exit::Code(code),
+            process::Exit::Signal(signal) => Exit::Signal(signal.to_string()),
+        }),
+        stopped_by: program.stopped_by.map(|by| by.to_string()),
+        steps: program.taken.iter().map(|taken| times.step(taken)).collect(),
+        last_output: Vec::new(),
+    }
+}
+
+/// Moments as the record counts them.
+#[derive(Clone, Copy)]
+struct Times {
+    zero: Moment,
+    now: Moment,
+}
+
+impl Times {
+    fn since(self, moment: Moment) -> i64 {
+        let signed = |duration| i64::try_from(ms(duration)).unwrap_or(i64::MAX);
+        let after = moment.checked_sub(self.zero).map(signed);
+        after.unwrap_or_else(|| -signed(self.zero.saturating_sub(moment)))
+    }
+
+    fn step(self, taken: &program::Taken) -> Step {
+        Step {
+            step: taken.what.to_string(),
+            at_ms: self.since(taken.at),
+            waited_ms: ms(taken.until.unwrap_or(self.now).saturating_sub(taken.at)),
+        }
+    }
+}
+
+fn reason(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Asked => "graceful_shutdown",
+        Reason::MainExited => "main_exited",
+        Reason::AllExited => "all_exited",
+        Reason::ProgramFailed(_) => "program_failed",
+        Reason::InternalError => "internal_error",
+    }
+}
+
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,164 @@
+//! The loop that joins the core and the system.
+//!
+//! A round: wait for a signal or the next deadline, read the clock once, reap, read signals, step the core with each,
+//! then with a tick. What the core wants done is done at once, and what came of it is stepped before anything else.
+//! Exits come before the signals that arrived with them, so a signal is never sent to a group that is known to be gone.
+//!
+//! From the first start on, no error ends runinit. What fails is logged, and is an event or nothing at all.
+
+mod emergency;
+mod perform;
+mod recorder;
+
+pub use recorder::Recorder;
+
+use crate::core::Core;
+use crate::core::budget::Moment;
+use crate::core::event::{Event, Received, Sender};
+use crate::core::plan::{Plan, ProgramId};
+use crate::core::process::Pid;
+use crate::core::signal::Signal;
+use crate::os::reap::{self, Left};
+use crate::os::signals::{Arrived, Inherited, Signals};
+use crate::os::terminal::Terminal;
+use crate::os::{processes, wait};
+use std::collections::{BTreeMap, VecDeque};
+use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+/// What the loop needs from outside.
+#[derive(Debug)]
+pub struct Setup {
+    /// What to run.
+    pub plan: Plan,
+    /// Already taken over.
+    pub signals: Signals,
+    /// Handed on to every program.
+    pub inherited: Inherited,
+    /// The terminal, if it is to be given to the program.
+    pub terminal: Option<Terminal>,
+    /// Where the record goes.
+    pub recorder: Recorder,
+    /// This process.
+    pub own: Pid,
+    /// The filter to start the log with; it is started after the first program, which should not wait for it.
+    pub log: String,
+}
+
+struct Runtime {
+    core: Core,
+    signals: Signals,
+    inherited: Inherited,
+    terminal: Option<Terminal>,
+    recorder: Recorder,
+    own: Pid,
+    started: Instant,
+    /// The writing ends of the standard inputs that `stdin` steps write to.
+    inputs: BTreeMap<ProgramId, OwnedFd>,
+    /// Taken when the log is started.
+    log: Option<String>,
+    exit_code: Option<u8>,
+}
+
+/// Runs the plan to its end and returns runinit's exit code. A panic inside ends everything that was started and is
+/// recorded.
+pub fn run(setup: Setup) -> u8 {
+    let mut runtime = Runtime {
+        core: Core::new(setup.plan),
+        signals: setup.signals,
+        inherited: setup.inherited,
+        terminal: setup.terminal,
+        recorder: setup.recorder,
+        own: setup.own,
+        started: Instant::now(),
+        inputs: BTreeMap::new(),
+        log: Some(setup.log),
+        exit_code: None,
+    };
+    let ended = catch_unwind(AssertUnwindSafe(|| runtime.run()));
+    let code = ended.unwrap_or_else(|_| runtime.end_after_panic());
+    if let Some(terminal) = &runtime.terminal {
+        terminal.take_back();
+    }
+    code
+}
+
+impl Runtime {
+    fn run(&mut self) -> u8 {
+        self.handle(Event::Tick, Moment::ZERO);
+        self.start_log();
+        self.recorder.begin();
+        inject_fault();
+        let mut is_more = true;
+        loop {
+            if let Some(code) = self.exit_code {
+                return code;
+            }
+            let wait = self.core.deadline().map(|at| at.saturating_sub(self.now()));
+            wait::readable(self.signals.as_fd(), if is_more { Some(Moment::ZERO) } else { wait });
+            is_more = self.round();
+        }
+    }
+
+    fn start_log(&mut self) {
+        if let Some(filter) = self.log.take() {
+            crate::logging::start(&filter);
+        }
+    }
+
+    fn now(&self) -> Moment {
+        self.started.elapsed()
+    }
+
+    /// True if more may be waiting already.
+    fn round(&mut self) -> bool {
+        let now = self.now();
+        let mut arrived = Vec::new();
+        let more_signals = self.signals.read(&mut arrived);
+        let mut reaped = Vec::new();
+        let left = reap::reap(&mut reaped);
+        if !reaped.is_empty() {
+            self.handle(Event::Reaped(reaped), now);
+        }
+        for signal in arrived {
+            if let Some(received) = self.understand(signal) {
+                self.handle(Event::Signal(received), now);
+            }
+        }
+        self.handle(Event::Tick, now);
+        more_signals || left == Left::Perhaps
+    }
+
+    fn understand(&self, arrived: Arrived) -> Option<Received> {
+        let Arrived { signal, sender } = arrived;
+        // A write of runinit's own to a pipe without a reader; the write has failed, and that was heard.
+        if signal == Signal::PIPE && sender.is_some_and(|(pid, _)| pid == self.own.number()) {
+            return None;
+        }
+        let is_told = [Signal::TERM, Signal::INT, Signal::QUIT].contains(&signal);
+        let sender = sender.map(|(pid, uid)| {
+            let command = Pid::new(pid).filter(|_| is_told).and_then(processes::command);
+            Sender { pid, uid, command }
+        });
+        Some(Received { signal, sender })
+    }
+
+    /// Steps the core with an event, and with everything that comes of it.
+    fn handle(&mut self, event: Event, now: Moment) {
+        let mut events = VecDeque::from([event]);
+        let mut actions = Vec::new();
+        while let Some(event) = events.pop_front() {
+            self.core.step(event, now, &mut actions);
+            for action in actions.drain(..) {
+                events.extend(self.perform(action));
+            }
+        }
+    }
+}
+
+/// A fault that tests ask for; not in a release.
+fn inject_fault() {
+    #[cfg(debug_assertions)]
+    assert_ne!(std::env::var("RUNINIT_FAULT").as_deref(), Ok("panic"), "a panic that was asked for");
+}

@@ -1,0 +1,127 @@
+//! Doing what the core wants done.
+
+use super::Runtime;
+use crate::core::action::{Action, Target};
+use crate::core::event::{Event, GroupState, SpawnFailure, SpawnFailureKind};
+use crate::core::plan::{Launch, ProgramId, Stdin, StepAction};
+use crate::core::process::Pid;
+use crate::core::signal::Signal;
+use crate::os::spawn::Surroundings;
+use crate::os::{kill, pipe, processes, spawn};
+use nix::errno::Errno;
+use std::os::fd::{AsFd, OwnedFd};
+
+impl Runtime {
+    /// Does it, and says what came of it where the core wants to know.
+    pub(super) fn perform(&mut self, action: Action) -> Option<Event> {
+        match action {
+            Action::Spawn(id) => Some(Event::Spawned(id, self.spawn(id))),
+            Action::RunStep(id, step) => Some(Event::StepSpawned(id, self.spawn_step(id, step))),
+            Action::WriteStdin(id, step) => Some(Event::StdinWritten(id, self.write_stdin(id, step))),
+            Action::Signal(id, target, signal) => self.signal(id, target, signal),
+            Action::KillStep(pgid) => {
+                // ESRCH: it has just ended by itself.
+                let _ = kill::signal(Target::Group(pgid), Signal::KILL);
+                None
+            }
+            Action::SignalStray(pid, signal) => {
+                if let Err(error @ Errno::EPERM) = kill::process(pid, signal) {
+                    log::warn!("cannot send {signal} to process {pid}: {}", error.desc());
+                }
+                None
+            }
+            Action::SignalEverybody(signal) => {
+                if self.own.number() == 1 {
+                    kill::everybody(signal);
+                }
+                None
+            }
+            Action::Probe(id, pgid) => Some(Event::Group(id, kill::probe(pgid))),
+            Action::Look => Some(Event::Looked(processes::look(self.own))),
+            Action::Record => {
+                self.recorder.write(&self.core, self.now(), false);
+                None
+            }
+            Action::Say(level, text) => {
+                self.start_log();
+                log::log!(level, "{text}");
+                None
+            }
+            Action::Finish(code) => {
+                self.recorder.write(&self.core, self.now(), true);
+                self.exit_code = Some(code);
+                None
+            }
+        }
+    }
+
+    fn spawn(&mut self, id: ProgramId) -> Result<Pid, SpawnFailure> {
+        let launch = &self.core.plan().programs[id.0].launch;
+        let stdin = open_stdin(launch).map_err(|errno| SpawnFailure {
+            kind: SpawnFailureKind::NoRoom,
+            message: format!("cannot open its standard input: {}", errno.desc()),
+        })?;
+        let surroundings = Surroundings {
+            inherited: self.inherited,
+            stdin: stdin.as_ref().map(|(reading, _)| reading.as_fd()),
+            terminal: self.terminal.as_ref().filter(|_| launch.foreground).map(|terminal| terminal.as_fd()),
+        };
+        let pid = spawn::spawn(launch, surroundings)?;
+        if let Some((_, Some(writing))) = stdin {
+            self.inputs.insert(id, writing);
+        }
+        Ok(pid)
+    }
+
+    /// A stop command runs where its program does, with its environment.
+    fn spawn_step(&self, id: ProgramId, step: usize) -> Option<Pid> {
+        let program = &self.core.plan().programs[id.0];
+        let StepAction::Run(argv) = &program.stop.get(step)?.action else { return None };
+        let launch =
+            Launch { argv: argv.clone(), stdin: Stdin::Null, foreground: false, ..program.launch.clone() };
+        let nothing = pipe::nothing_to_read();
+        let stdin = nothing.as_ref().ok().map(AsFd::as_fd);
+        let surroundings = Surroundings { inherited: self.inherited, stdin, terminal: None };
+        match spawn::spawn(&launch, surroundings) {
+            Ok(pid) => Some(pid),
+            Err(failure) => {
+                log::warn!("{}: its stop command: {}", program.name, failure.message);
+                None
+            }
+        }
+    }
+
+    fn write_stdin(&self, id: ProgramId, step: usize) -> bool {
+        let Some(StepAction::Stdin(text)) =
+            self.core.plan().programs[id.0].stop.get(step).map(|step| &step.action)
+        else {
+            return false;
+        };
+        // Not blocking: a program that never reads its input is met with EAGAIN, one that closed it with EPIPE.
+        self.inputs.get(&id).is_some_and(|input| nix::unistd::write(input, text.as_bytes()) == Ok(text.len()))
+    }
+
+    fn signal(&self, id: ProgramId, target: Target, signal: Signal) -> Option<Event> {
+        match (kill::signal(target, signal), target) {
+            (Err(Errno::ESRCH), Target::Group(_)) => Some(Event::Group(id, GroupState::Empty)),
+            // A leader that is gone has not been reaped yet, or its group is probed when it is.
+            (Ok(()), _) | (Err(Errno::ESRCH), Target::Leader(_)) => None,
+            (Err(errno), _) => {
+                let name = &self.core.plan().programs[id.0].name;
+                log::warn!("{name}: cannot send {signal}: {}", errno.desc());
+                None
+            }
+        }
+    }
+}
+
+/// The reading end for the program and, for a pipe, the writing end for runinit. `None`: it keeps runinit's own.
+fn open_stdin(launch: &Launch) -> nix::Result<Option<(OwnedFd, Option<OwnedFd>)>> {
+    match launch.stdin {
+        Stdin::Inherit => Ok(None),
+        Stdin::Null => pipe::nothing_to_read().map(|reading| Some((reading, None))),
+        Stdin::Pipe => {
+            pipe::to_write_without_waiting().map(|(reading, writing)| Some((reading, Some(writing))))
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Keeping the record, which never changes anything else.
+
+use crate::core::Core;
+use crate::core::budget::Moment;
+use crate::os::record_file::{self, RecordFile};
+use crate::record::{self, Clock, Phase};
+use log::Level;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Where the record goes when nobody says so, as PID 1.
+pub(super) const DEFAULT_PATH: &str = "/run/runinit/shutdown_state.json";
+
+/// Writes the record, if it is to be written.
+#[derive(Debug)]
+pub struct Recorder {
+    path: Option<PathBuf>,
+    /// A path that somebody asked for is worth an error line, the default one is not.
+    level: Level,
+    clock: Clock,
+    file: Option<RecordFile>,
+    /// The same trouble is told once.
+    told: bool,
+}
+
+impl Recorder {
+    /// A recorder for the path that was asked for, else the default one as PID 1, else none.
+    pub fn new(asked: Option<PathBuf>, is_init: bool, clock: Clock) -> Self {
+        let level = if asked.is_some() { Level::Error } else { Level::Debug };
+        let path = asked.or_else(|| is_init.then(|| PathBuf::from(DEFAULT_PATH)));
+        Self { path, level, clock, file: None, told: false }
+    }
+
+    /// Looks at what the last run left and locks the place.
+    pub(super) fn begin(&mut self) {
+        let Some(path) = &self.path else { return };
+        if path == Path::new(DEFAULT_PATH) {
+            // If it cannot be made, the lock says so.
+            let _ = path.parent().map(std::fs::create_dir_all);
+        }
+        match RecordFile::lock(path) {
+            Ok(file) => {
+                tell_about_last_run(path);
+                self.file = Some(file);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                log::error!(
+                    "{}: another runinit keeps its record there; going on without one",
+                    path.display()
+                );
+            }
+            Err(error) => log::log!(self.level, "{}: no record is kept: {error}", path.display()),
+        }
+    }
+
+    /// Writes the record as it stands; the last one is on the disk when this returns.
+    pub(super) fn write(&mut self, core: &Core, now: Moment, is_last: bool) {
+        let (Some(path), Some(file)) = (&self.path, &self.file) else { return };
+        let json = record::build(core, self.clock, now).to_json();
+        match file.write(&json, is_last) {
+            Ok(()) => self.told = false,
+            Err(error) if !self.told => {
+                self.told = true;
+                log::log!(self.level, "{}: cannot write the record: {error}", path.display());
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+fn tell_about_last_run(path: &Path) {
+    let last = record_file::read(path).ok().and_then(|json| record::last_phase(&json));
+    if let Some(phase @ (Phase::Running | Phase::Stopping)) = last {
+        let phase = if phase == Phase::Running { "running" } else { "stopping" };
+        log::warn!("the last run was killed while {phase}: {} was never finished", path.display());
+    }
+}
