@@ -239,7 +239,7 @@ mod tests {
     }
 
     fn plan(budget: Budget, programs: Vec<Program>) -> Plan {
-        Plan { programs, budget, rewrite: Rewrite::new(), single_child: false, interrupt_stops: true }
+        Plan::new(programs, budget)
     }
 
     fn fleet() -> Vec<Program> {

@@ -42,10 +42,11 @@ fn run() -> u8 {
 }
 
 fn start(options: Options) -> u8 {
-    let Run { plan, state_file, log, is_wrapper } = match cli::plan(options) {
+    let Run { plan, state_file, log } = match cli::plan(options) {
         Ok(run) => run,
         Err(diagnostics) => return refuse(&diagnostics),
     };
+    let wants_terminal = plan.programs.iter().any(|program| program.launch.foreground);
     let Some(own) = Pid::new(std::process::id().cast_signed()) else { return REFUSED };
     let is_init = own.number() == 1;
     let (signals, inherited) = match signals::take_over() {
@@ -66,7 +67,7 @@ fn start(options: Options) -> u8 {
         plan,
         signals,
         inherited,
-        terminal: if is_wrapper { Terminal::in_foreground() } else { None },
+        terminal: if wants_terminal { Terminal::controlling() } else { None },
         recorder: Recorder::new(state_file, is_init, Clock { started: SystemTime::now() }),
         own,
         log,

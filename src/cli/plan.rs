@@ -18,8 +18,6 @@ pub struct Run {
     pub state_file: Option<PathBuf>,
     /// The log filter.
     pub log: String,
-    /// One program with the terminal to itself, and no configuration.
-    pub is_wrapper: bool,
 }
 
 /// Makes the plan.
@@ -39,12 +37,12 @@ pub fn plan(options: Options) -> Result<Run, Vec<Diagnostic>> {
     };
     let state_file = options.state_file.clone();
     match &options.config {
-        None => Ok(Run { plan: wrapper(options), state_file, log, is_wrapper }),
+        None => Ok(Run { plan: wrapper(options), state_file, log }),
         Some(path) => {
             let main = if options.command.is_empty() { MainCommand::InFile } else { MainCommand::Given };
             let fleet = config::load(path, main)?;
             let state_file = state_file.or_else(|| fleet.init.state_file.clone());
-            Ok(Run { plan: fleet_plan(options, fleet), state_file, log, is_wrapper })
+            Ok(Run { plan: fleet_plan(options, fleet), state_file, log })
         }
     }
 }
@@ -61,17 +59,18 @@ fn wrapper(options: Options) -> Plan {
     let command = options.command.first().map(Path::new);
     let name = command.and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
     let launch = Launch { argv: options.command, foreground: true, ..Launch::default() };
-    Plan {
-        programs: vec![Program {
-            main: true,
-            stop: vec![Step { action: first, wait }],
-            ..Program::new(&name, launch)
-        }],
-        budget,
+    let stop = vec![Step { action: first, wait }];
+    let program = Program { main: true, stop, ..Program::new(&name, launch) };
+    let mut plan = Plan {
         rewrite: options.rewrite,
         single_child: options.single_child,
-        interrupt_stops: !terminal::is_stdin_terminal(),
+        ..Plan::new(vec![program], budget)
+    };
+    if terminal::is_stdin_terminal() {
+        // There Ctrl-C is the program's own affair; elsewhere SIGINT and SIGQUIT are somebody's STOPSIGNAL.
+        plan.stops_on = vec![Signal::TERM];
     }
+    plan
 }
 
 fn fleet_plan(options: Options, fleet: Fleet) -> Plan {
@@ -91,13 +90,7 @@ fn fleet_plan(options: Options, fleet: Fleet) -> Plan {
             program.stop.retain(|step| !step.is_kill());
         }
     }
-    Plan {
-        programs,
-        budget,
-        rewrite: options.rewrite,
-        single_child: options.single_child,
-        interrupt_stops: true,
-    }
+    Plan { rewrite: options.rewrite, single_child: options.single_child, ..Plan::new(programs, budget) }
 }
 
 fn set_main_command(programs: &mut Vec<Program>, argv: Vec<std::ffi::OsString>) {
@@ -108,7 +101,8 @@ fn set_main_command(programs: &mut Vec<Program>, argv: Vec<std::ffi::OsString>) 
     let is_taken = |name: &str| programs.iter().any(|program| program.name == name);
     let names = std::iter::once("main".to_owned()).chain((2..).map(|n| format!("main-{n}")));
     let name = names.into_iter().find(|name| !is_taken(name)).unwrap_or_default();
-    let launch = Launch { argv, ..Launch::default() };
+    // Somebody typed it: it gets the terminal, as in a wrapper.
+    let launch = Launch { argv, foreground: true, ..Launch::default() };
     programs.push(Program { main: true, ..Program::new(&name, launch) });
 }
 

@@ -27,7 +27,11 @@ pub(super) fn read(report: &Report<'_>, main: MainCommand) -> Fleet {
     if let Some(mut drafts) = drafts.or_else(|| (!document.get_ref().contains_key("program")).then(Vec::new))
     {
         check_count(report, &drafts, main);
-        check_main(report, &drafts, main);
+        let no_keys = DeTable::new();
+        if check_main(report, &drafts, main) {
+            let table = Reader::new(report, "[[program]]", &no_keys, 0).with_defaults(defaults);
+            drafts.push(program::from_command_line(table));
+        }
         graph::connect(report, &mut drafts);
         fleet.programs = drafts.into_iter().map(|draft| draft.program).collect();
     }
@@ -93,18 +97,25 @@ fn check_count(report: &Report<'_>, drafts: &[Draft<'_>], main: MainCommand) {
     }
 }
 
-fn check_main(report: &Report<'_>, drafts: &[Draft<'_>], main: MainCommand) {
+/// True if the main program is one that the file does not know.
+fn check_main(report: &Report<'_>, drafts: &[Draft<'_>], main: MainCommand) -> bool {
     let mut mains = drafts.iter().filter_map(|d| Some((d.main_offset?, &d.program.name)));
     if let Some((first_offset, first)) = mains.next() {
         for (offset, _) in mains {
             let line = report.line(first_offset);
             report.add(offset, format!("only one program can be main, and {first:?} is (line {line})"));
         }
-    } else if main == MainCommand::Given
-        && let Some(taken) = drafts.iter().find(|d| d.program.name == "main")
-    {
-        let message = "\"main\" is the name of the command given on the command line; \
-                       choose another, or let that replace this one with main = true";
-        report.add(taken.name_offset, message.to_owned());
+        return false;
+    }
+    let taken = drafts.iter().find(|d| d.program.name == program::FROM_COMMAND_LINE);
+    match (main, taken) {
+        (MainCommand::InFile, _) => false,
+        (MainCommand::Given, None) => true,
+        (MainCommand::Given, Some(taken)) => {
+            let message = "\"main\" is the name of the command given on the command line; \
+                           choose another, or let that replace this one with main = true";
+            report.add(taken.name_offset, message.to_owned());
+            false
+        }
     }
 }

@@ -63,8 +63,9 @@ pub struct Init {
 pub enum MainCommand {
     /// The file, which has to name at least one program.
     InFile,
-    /// The command line. The file may then do without programs, and its main program without a command, in which
-    /// case its `argv` is empty.
+    /// The command line. The file may then do without programs, and its main program without a command. If it has no
+    /// main program, one named `main` comes last, made of the defaults. So there always is one, and its `argv` is for the
+    /// caller to replace; it is empty where the file has none.
     Given,
 }
 

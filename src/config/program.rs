@@ -15,6 +15,9 @@ const NEVER_DEFAULTS: [&str; 4] = ["name", "command", "shell", "main"];
 /// Nobody can catch the first two, and SIGCHLD is runinit's own.
 const NEVER_FORWARDED: [Signal; 3] = [Signal::KILL, Signal::STOP, Signal::CHLD];
 
+/// The name of the main program if only the command line knows it.
+pub(super) const FROM_COMMAND_LINE: &str = "main";
+
 /// A program whose dependencies are still names.
 pub(super) struct Draft<'a> {
     pub(super) program: Program,
@@ -59,9 +62,17 @@ pub(super) fn read(mut table: Reader<'_>, main_command: MainCommand) -> Draft<'_
     name.clone_into(&mut program.name);
     program.main = main;
     program.launch.argv = command.or(shell).unwrap_or_default();
-    program.launch.stdin = stdin(program);
-    program.launch.foreground = program.launch.stdin == Stdin::Inherit;
+    set_stdin(program);
     table.finish();
+    draft
+}
+
+/// The main program that the file does not know: only the defaults are known of it, and its command comes later.
+pub(super) fn from_command_line(mut table: Reader<'_>) -> Draft<'_> {
+    let mut draft = settings(&mut table, false);
+    FROM_COMMAND_LINE.clone_into(&mut draft.program.name);
+    draft.program.main = true;
+    set_stdin(&mut draft.program);
     draft
 }
 
@@ -105,13 +116,14 @@ fn shell(value: Value<'_>) -> Option<Vec<OsString>> {
 }
 
 /// Only the main program reads what runinit would; two readers of one terminal would take each other's lines.
-fn stdin(program: &Program) -> Stdin {
+fn set_stdin(program: &mut Program) {
     let is_written_to = program.stop.iter().any(|step| matches!(step.action, StepAction::Stdin(_)));
-    match (is_written_to, program.main) {
+    program.launch.stdin = match (is_written_to, program.main) {
         (true, _) => Stdin::Pipe,
         (false, true) => Stdin::Inherit,
         (false, false) => Stdin::Null,
-    }
+    };
+    program.launch.foreground = program.launch.stdin == Stdin::Inherit;
 }
 
 fn rewrites(value: Value<'_>) -> Option<Rewrite> {

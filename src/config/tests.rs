@@ -108,7 +108,7 @@ fn every_slip_in_a_cascade_is_told_exactly() {
             "[{ signal = \"KILL\", wait = \"1s\" }, { signal = \"TERM\", wait = \"1s\" }]",
             "4:43: this step never runs: nothing outlives SIGKILL".to_owned(),
         ),
-        ("[{ keys = \"x\", wait = \"1s\" }]", "4:19: \"keys\" needs \"tmux\"".to_owned()),
+        ("[{ keys = \"x\", wait = \"1s\" }]", "4:18: \"keys\" needs \"tmux\"".to_owned()),
     ] {
         assert_eq!(refusals(&program(&format!("stop = {stop}"))), [expected], "{stop}");
     }
@@ -495,7 +495,14 @@ stop = [{ signal = \"SIGTERM\", wait = \"5s\" }]
 #[test]
 fn a_command_line_may_bring_the_main_program() {
     let given = |text| parse(Path::new("c.toml"), text, MainCommand::Given);
-    assert!(given("").unwrap().programs.is_empty());
+    let text = "[defaults]\nafter = [\"db\"]\ncwd = \"/srv\"\n[[program]]\nname = \"db\"\nshell = \"db\"\nafter = []\n\
+                [[program]]\nname = \"late\"\nshell = \"x\"\nafter = [\"main\"]\n";
+    let programs = given(text).unwrap().programs;
+    let [_, late, main] = &programs[..] else { panic!("{programs:?}") };
+    assert_eq!((main.name.as_str(), main.main, &main.after[..]), ("main", true, &[ProgramId(0)][..]));
+    assert_eq!((main.launch.cwd.as_deref(), main.launch.stdin), (Some(Path::new("/srv")), Stdin::Inherit));
+    assert_eq!(late.after, [ProgramId(2)]);
+    assert_eq!(given("").unwrap().programs.len(), 1);
     let bare_main = "[[program]]\nname = \"web\"\nmain = true\n";
     assert!(given(bare_main).unwrap().programs[0].launch.argv.is_empty());
     assert_eq!(refusals(bare_main), ["1:1: [[program]] needs \"command\" or \"shell\""]);

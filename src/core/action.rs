@@ -27,6 +27,13 @@ pub enum Action {
     Probe(ProgramId, Pgid),
     /// Who is left? Answered by [`Event::Looked`](super::event::Event::Looked).
     Look,
+    /// Stop runinit itself, until it is continued.
+    StopSelf,
+    /// Stop runinit and its group as Ctrl-Z would, since this program was stopped so; answered by
+    /// [`Event::CouldNotStop`](super::event::Event::CouldNotStop) where nobody could continue it.
+    StopWith(ProgramId, Signal),
+    /// Give the terminal to the program that is to have it, if runinit's group has it now.
+    GiveTerminal,
     /// Write the record as it stands.
     Record,
     /// Tell people.

@@ -3,7 +3,7 @@
 use super::action::Action;
 use super::budget::Moment;
 use super::event::{GroupState, Reaped, SpawnFailure, SpawnFailureKind};
-use super::plan::{OnFailure, ProgramId};
+use super::plan::{End, OnFailure, ProgramId};
 use super::process::Exit;
 use super::program::{Program, State, StoppedBy};
 use super::shutdown::{Reason, format_ms};
@@ -132,6 +132,9 @@ impl Core {
         let spec = &self.plan.programs[id.0];
         if spec.main {
             self.begin_shutdown(Reason::MainExited, None, now, out);
+            if let End::Leave(parting) = self.plan.end {
+                self.leave(id, parting, now, out);
+            }
         } else if self.is_failure(id) && spec.on_failure == OnFailure::Shutdown {
             self.begin_shutdown(Reason::ProgramFailed(id), None, now, out);
         } else if self.programs.iter().all(Program::has_no_future) {

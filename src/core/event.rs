@@ -11,6 +11,10 @@ pub enum Event {
     Tick,
     /// These children have ended and were reaped. It comes before the signals that arrived with them.
     Reaped(Vec<Reaped>),
+    /// A child was stopped by a signal.
+    Stopped(Pid, Signal),
+    /// The answer to [`Action::StopWith`](super::action::Action::StopWith) where nobody could continue runinit.
+    CouldNotStop(ProgramId, Signal),
     /// A signal came to runinit.
     Signal(Received),
     /// The answer to [`Action::Spawn`](super::action::Action::Spawn).

@@ -1,10 +1,11 @@
 //! Where a signal goes.
 
 use super::Core;
-use super::action::Action;
+use super::action::{Action, Target};
 use super::budget::Moment;
 use super::event::Received;
 use super::plan::ProgramId;
+use super::process::Pid;
 use super::program::State;
 use super::shutdown::Reason;
 use super::signal::Signal;
@@ -16,7 +17,7 @@ impl Core {
         if !self.is_forwarded(signal) {
             return;
         }
-        if self.asks_to_stop(signal) {
+        if self.plan.stops_on.contains(&signal) {
             match &self.shutdown {
                 None => self.begin_shutdown(Reason::Asked, Some(received), now, out),
                 Some(shutdown) if shutdown.received.is_some() => self.stop_now(now, out),
@@ -31,16 +32,41 @@ impl Core {
         for id in self.ids() {
             self.forward_to(id, signal, out);
         }
+        match signal {
+            Signal::CONT => out.push(Action::GiveTerminal),
+            Signal::TSTP | Signal::TTIN | Signal::TTOU => out.push(Action::StopSelf),
+            _ => {}
+        }
+    }
+
+    /// A program that has the terminal was stopped there (Ctrl-Z): runinit stops with it, so that the shell that started
+    /// both sees its job stopped. The SIGCONT that comes to runinit then is forwarded like any other.
+    pub(super) fn on_stopped(&mut self, pid: Pid, signal: Signal, now: Moment, out: &mut Vec<Action>) {
+        let Some(id) = self.ids().find(|id| self.programs[id.0].leader() == Some(pid)) else { return };
+        if self.plan.programs[id.0].launch.foreground {
+            self.note(now, Some(id), format!("stopped by {signal}"));
+            out.push(Action::StopWith(id, signal));
+        }
+    }
+
+    /// runinit could not stop where nobody could continue it; the program cannot stay stopped there either. The kernel
+    /// does the same for an orphaned group: Ctrl-Z is nothing, and a background read or write ends it (SIGHUP, SIGCONT).
+    pub(super) fn on_could_not_stop(&mut self, id: ProgramId, signal: Signal, out: &mut Vec<Action>) {
+        let Some(target) = self.programs[id.0].group().map(Target::Group) else { return };
+        let signals: &[Signal] = match signal {
+            Signal::TSTP => &[Signal::CONT],
+            Signal::TTIN | Signal::TTOU => &[Signal::HUP, Signal::CONT],
+            // Somebody stopped it on purpose, and will continue it.
+            _ => &[],
+        };
+        out.extend(signals.iter().map(|&signal| Action::Signal(id, target, signal)));
     }
 
     /// SIGCHLD is about runinit's own children; the stop signals of a terminal are job control.
     fn is_forwarded(&self, signal: Signal) -> bool {
-        let kept = [Signal::CHLD, Signal::TSTP, Signal::TTIN, Signal::TTOU].contains(&signal);
-        !kept && self.plan.rewrite.get(&signal) != Some(&None)
-    }
-
-    fn asks_to_stop(&self, signal: Signal) -> bool {
-        signal == Signal::TERM || (self.plan.interrupt_stops && [Signal::INT, Signal::QUIT].contains(&signal))
+        let is_job_control = [Signal::TSTP, Signal::TTIN, Signal::TTOU].contains(&signal);
+        let is_kept = signal == Signal::CHLD || (is_job_control && !self.plan.forwards_stops);
+        !is_kept && self.plan.rewrite.get(&signal) != Some(&None)
     }
 
     fn is_main_waiting(&self, id: ProgramId) -> bool {

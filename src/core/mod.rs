@@ -113,6 +113,8 @@ impl Core {
         match event {
             Event::Tick => {}
             Event::Reaped(reaped) => self.on_reaped(&reaped, now, out),
+            Event::Stopped(pid, signal) => self.on_stopped(pid, signal, now, out),
+            Event::CouldNotStop(id, signal) => self.on_could_not_stop(id, signal, out),
             Event::Signal(received) => self.on_signal(received, now, out),
             Event::Spawned(id, result) => self.on_spawned(id, result, now, out),
             Event::StepSpawned(id, pid) => self.on_step_spawned(id, pid, now, out),

@@ -22,8 +22,41 @@ pub struct Plan {
     pub rewrite: Rewrite,
     /// Signals go to the program itself, not to its group. SIGKILL always goes to the group.
     pub single_child: bool,
-    /// SIGINT and SIGQUIT begin the shutdown as SIGTERM does (a fleet, or no terminal to press Ctrl-C on).
-    pub interrupt_stops: bool,
+    /// Signals that begin the shutdown; all others are forwarded.
+    pub stops_on: Vec<Signal>,
+    /// The terminal's stop signals are forwarded too, and runinit stops itself after them (dumb-init's way).
+    pub forwards_stops: bool,
+    /// What becomes of those who are left when the main program has ended.
+    pub end: End,
+    /// Codes of the main program for which runinit exits with 0 (tini's `-e`).
+    pub zero_codes: Vec<i32>,
+}
+
+impl Plan {
+    /// A fleet, or a wrapper without a terminal: SIGTERM, SIGINT and SIGQUIT begin the shutdown, and all that is left
+    /// is swept.
+    pub fn new(programs: Vec<Program>, budget: Budget) -> Self {
+        Self {
+            programs,
+            budget,
+            rewrite: Rewrite::new(),
+            single_child: false,
+            stops_on: vec![Signal::TERM, Signal::INT, Signal::QUIT],
+            forwards_stops: false,
+            end: End::Sweep,
+            zero_codes: Vec::new(),
+        }
+    }
+}
+
+/// What becomes of those who are left when the main program has ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum End {
+    /// SIGTERM, the rest of the grace, SIGKILL.
+    #[default]
+    Sweep,
+    /// Nobody waits for them; the main program's group gets this signal, if any (the way of other inits).
+    Leave(Option<Signal>),
 }
 
 /// Signals that change or vanish (`None`) when they are forwarded.
@@ -65,6 +98,20 @@ pub struct Launch {
     pub stdin: Stdin,
     /// It gets the terminal, if runinit has it.
     pub foreground: bool,
+    /// What it leads.
+    pub leads: Leads,
+}
+
+/// What a new program leads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Leads {
+    /// A process group of its own.
+    #[default]
+    Group,
+    /// A session of its own, with standard input as its terminal if that is one.
+    Session,
+    /// Nothing: it stays in runinit's group, and only its process can be signalled.
+    Nothing,
 }
 
 /// What a program has as its standard input.

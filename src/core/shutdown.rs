@@ -5,7 +5,7 @@
 //! over, and its waits are its share of the time to `kill_at` along its chain of dependencies.
 
 use super::Core;
-use super::action::Action;
+use super::action::{Action, Target};
 use super::budget::Moment;
 use super::event::Received;
 use super::plan::ProgramId;
@@ -150,6 +150,20 @@ impl Core {
         }
     }
 
+    /// The way of other inits: nobody waits for what the main program has left.
+    pub(super) fn leave(
+        &mut self,
+        main: ProgramId,
+        parting: Option<Signal>,
+        now: Moment,
+        out: &mut Vec<Action>,
+    ) {
+        if let (Some(signal), Some(pgid)) = (parting, self.programs[main.0].group()) {
+            out.push(Action::Signal(main, Target::Group(pgid), signal));
+        }
+        self.finish(now, out);
+    }
+
     fn is_its_turn(&self, id: ProgramId) -> bool {
         self.order.dependents(id).iter().all(|dependent| self.programs[dependent.0].is_over())
     }
@@ -206,7 +220,10 @@ impl Core {
         let code = match (shutdown.reason, main) {
             (Reason::InternalError, _) => INTERNAL_ERROR,
             (Reason::ProgramFailed(id), _) => self.code(id).filter(|code| *code != 0).unwrap_or(1),
-            (_, Some(main)) => self.code(main).unwrap_or_else(|| self.code_without_exit(main)),
+            (_, Some(main)) => {
+                let code = self.code(main).unwrap_or_else(|| self.code_without_exit(main));
+                if self.plan.zero_codes.contains(&code) { 0 } else { code }
+            }
             (Reason::Asked, None) => 0,
             (_, None) => i32::from(self.ids().any(|id| self.is_failure(id))),
         };

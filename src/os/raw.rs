@@ -1,6 +1,7 @@
 //! The system calls that no safe wrapper offers as they are needed here. Nothing else in the crate is unsafe.
 #![allow(unsafe_code)]
 
+use crate::core::plan::Leads;
 use libc::{c_char, c_int, c_void};
 use nix::errno::Errno;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -24,6 +25,14 @@ pub(super) fn set_signal_mask(mask: u64) -> u64 {
         );
     }
     old
+}
+
+/// The signals that are blocked and have come.
+pub(super) fn pending_signals() -> u64 {
+    let mut pending = 0u64;
+    // SAFETY: the pointer is to a live set of the size given.
+    unsafe { libc::syscall(libc::SYS_rt_sigpending, &raw mut pending, KERNEL_SET_SIZE) };
+    pending
 }
 
 /// signalfd(2), non-blocking and close-on-exec, for the signals in the mask.
@@ -97,6 +106,7 @@ pub(super) struct Birth {
     pub(super) stdin: Option<RawFd>,
     /// The terminal whose foreground group the process is to become.
     pub(super) terminal: Option<RawFd>,
+    pub(super) leads: Leads,
     pub(super) mask: u64,
     pub(super) ignore_sigchld: bool,
     pub(super) failure: Option<BirthFailure>,
@@ -158,8 +168,17 @@ unsafe fn prepare(birth: &Birth) -> Option<(Stage, i32)> {
     let failed = |stage| Some((stage, Errno::last_raw()));
     // SAFETY: plain system calls on memory that the parent keeps alive.
     unsafe {
-        if libc::setpgid(0, 0) != 0 {
+        let led = match birth.leads {
+            Leads::Group => libc::setpgid(0, 0),
+            Leads::Session => libc::setsid(),
+            Leads::Nothing => 0,
+        };
+        if led < 0 {
             return failed(Stage::Group);
+        }
+        if birth.leads == Leads::Session {
+            // ENOTTY: standard input is no terminal. EPERM: it is another session's.
+            libc::ioctl(0, libc::TIOCSCTTY, 0);
         }
         if let Some(terminal) = birth.terminal {
             // SIGTTOU is blocked here. If it fails the program runs in the background, which it will notice itself.

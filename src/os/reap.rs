@@ -21,23 +21,41 @@ pub enum Left {
     Nobody,
 }
 
-/// Reaps those that have ended, at most a batch.
+/// What became of children.
+#[derive(Debug, Default)]
+pub struct Changed {
+    /// They have ended and are reaped.
+    pub reaped: Vec<Reaped>,
+    /// A signal has stopped them; they live.
+    pub stopped: Vec<(Pid, Signal)>,
+}
+
+/// Reaps those that have ended, at most a batch, and sees those that were stopped.
 ///
 /// waitpid(2) both names a child and frees its number. Nothing is lost by not looking first (WNOWAIT): the number of a
 /// group is not given to others while the group has a member, and groups whose leader is gone are probed before anything
 /// else is done.
-pub fn reap(reaped: &mut Vec<Reaped>) -> Left {
+pub fn reap(changed: &mut Changed) -> Left {
     for _ in 0..BATCH {
-        match raw::wait_any(0) {
+        match raw::wait_any(libc::WUNTRACED) {
             Ok((0, _)) => return Left::Alive,
-            Ok((pid, status)) => {
-                reaped.extend(Pid::new(pid).zip(decode(status)).map(|(pid, exit)| Reaped { pid, exit }));
-            }
+            Ok((pid, status)) => changed.add(pid, status),
             Err(Errno::EINTR) => {}
             Err(_) => return Left::Nobody,
         }
     }
     Left::Perhaps
+}
+
+impl Changed {
+    fn add(&mut self, pid: i32, status: i32) {
+        let Some(pid) = Pid::new(pid) else { return };
+        if let Some(exit) = decode(status) {
+            self.reaped.push(Reaped { pid, exit });
+        } else if libc::WIFSTOPPED(status) {
+            self.stopped.extend(Signal::new(libc::WSTOPSIG(status)).map(|signal| (pid, signal)));
+        }
+    }
 }
 
 /// True if there is no child, dead or alive. Reaps nothing.

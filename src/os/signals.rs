@@ -48,6 +48,24 @@ pub fn take_over() -> nix::Result<(Signals, Inherited)> {
     Ok((Signals { descriptor }, Inherited { mask, ignore_sigchld }))
 }
 
+/// Stops this process, and returns when it is continued. PID 1 cannot be stopped.
+pub fn stop_self() {
+    let _ = raw::kill(std::process::id().cast_signed(), Signal::STOP.number());
+}
+
+/// Stops this process and its group as Ctrl-Z would, and returns true when it is continued.
+///
+/// The kernel decides whether that can be: SIGTSTP does nothing in an orphaned group, where nobody could continue it,
+/// nor to PID 1, nor if it was inherited as ignored.
+pub fn stop_as_terminal_does() -> bool {
+    let bit = |signal: Signal| 1u64 << (signal.number() - 1);
+    // A stop signal takes a pending SIGCONT away (kill(2)), so one that is pending afterwards is what ended the stop.
+    let _ = raw::kill(0, Signal::TSTP.number());
+    raw::set_signal_mask(!bit(Signal::TSTP));
+    raw::set_signal_mask(u64::MAX);
+    raw::pending_signals() & bit(Signal::CONT) != 0
+}
+
 /// `struct signalfd_siginfo`, of which only the first five fields are read (signalfd(2)).
 const INFO_SIZE: usize = 128;
 /// Signals that are read in one go.

@@ -50,6 +50,7 @@ pub fn spawn(launch: &Launch, surroundings: Surroundings<'_>) -> Result<Pid, Spa
         cwd: strings.cwd.as_ref().map_or(ptr::null(), |cwd| cwd.as_ptr()),
         stdin: surroundings.stdin.map(|fd| fd.as_raw_fd()),
         terminal: surroundings.terminal.map(|fd| fd.as_raw_fd()),
+        leads: launch.leads,
         mask: surroundings.inherited.mask,
         ignore_sigchld: surroundings.inherited.ignore_sigchld,
         failure: None,

@@ -1,35 +1,67 @@
 //! The controlling terminal and its foreground group.
 
 use super::raw;
+use crate::core::process::Pgid;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
-use nix::unistd::{getpgrp, isatty, tcgetpgrp, tcsetpgrp};
+use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
+use nix::unistd::{Pid, getpgrp, isatty, tcgetpgrp, tcsetpgrp};
+use std::cell::Cell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// A terminal that runinit was in the foreground of.
+/// The controlling terminal.
 #[derive(Debug)]
-pub struct Terminal(OwnedFd);
+pub struct Terminal {
+    descriptor: OwnedFd,
+    /// Its modes at the start.
+    modes: Option<Termios>,
+    /// runinit has given it away, and gives it back at the end.
+    given: Cell<bool>,
+}
 
 impl Terminal {
-    /// The controlling terminal, if there is one and runinit's own group has it. A start in the background never takes
-    /// it.
-    pub fn in_foreground() -> Option<Self> {
+    /// The controlling terminal, if there is one.
+    pub fn controlling() -> Option<Self> {
         let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-        let terminal = open("/dev/tty", flags, Mode::empty())
+        let descriptor = open("/dev/tty", flags, Mode::empty())
             .ok()
             .or_else(|| raw::standard(0).try_clone_to_owned().ok())?; // no /dev in a bare image
-        (tcgetpgrp(&terminal) == Ok(getpgrp())).then_some(Self(terminal))
+        tcgetpgrp(&descriptor).ok()?;
+        Some(Self { modes: tcgetattr(&descriptor).ok(), descriptor, given: Cell::new(false) })
     }
 
-    /// For a program that is to be in its foreground.
-    pub fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+    /// True while runinit's own group is in the foreground. A start in the background never takes the terminal.
+    fn is_ours(&self) -> bool {
+        tcgetpgrp(&self.descriptor) == Ok(getpgrp())
     }
 
-    /// Takes the foreground back, as a shell expects to find it. SIGTTOU is blocked, so it works from the background.
-    pub fn take_back(&self) {
+    /// For a program that starts and puts itself into the foreground.
+    pub fn to_give(&self) -> Option<BorrowedFd<'_>> {
+        self.is_ours().then(|| {
+            self.given.set(true);
+            self.descriptor.as_fd()
+        })
+    }
+
+    /// Puts a group into the foreground, if runinit's own group is there. SIGTTOU is blocked, so it cannot stop anybody.
+    pub fn give(&self, pgid: Pgid) {
+        if self.is_ours() {
+            // EPERM: the group has just ended.
+            let given = tcsetpgrp(&self.descriptor, Pid::from_raw(pgid.number())).is_ok();
+            self.given.set(given);
+        }
+    }
+
+    /// Takes the foreground back, as a shell expects to find it, and after a program that was killed the modes too.
+    pub fn take_back(&self, was_killed: bool) {
+        if !self.given.get() {
+            return;
+        }
         // EIO or ENXIO: the terminal is gone, and there is nothing to take back.
-        let _ = tcsetpgrp(&self.0, getpgrp());
+        let _ = tcsetpgrp(&self.descriptor, getpgrp());
+        if let (true, Some(modes)) = (was_killed, &self.modes) {
+            let _ = tcsetattr(&self.descriptor, SetArg::TCSANOW, modes);
+        }
     }
 }
 

@@ -57,10 +57,7 @@ impl Runtime {
     }
 
     fn is_anybody_left(&self) -> bool {
-        let mut reaped = Vec::new();
-        while reap::reap(&mut reaped) == reap::Left::Perhaps {
-            reaped.clear();
-        }
+        while reap::reap(&mut reap::Changed::default()) == reap::Left::Perhaps {}
         !processes::look(self.own).alone
     }
 }

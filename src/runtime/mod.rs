@@ -16,9 +16,9 @@ use crate::core::Core;
 use crate::core::budget::Moment;
 use crate::core::event::{Event, Received, Sender};
 use crate::core::plan::{Plan, ProgramId};
-use crate::core::process::Pid;
+use crate::core::process::{Exit, Pid};
 use crate::core::signal::Signal;
-use crate::os::reap::{self, Left};
+use crate::os::reap::{self, Changed, Left};
 use crate::os::signals::{Arrived, Inherited, Signals};
 use crate::os::terminal::Terminal;
 use crate::os::{processes, wait};
@@ -36,7 +36,7 @@ pub struct Setup {
     pub signals: Signals,
     /// Handed on to every program.
     pub inherited: Inherited,
-    /// The terminal, if it is to be given to the program.
+    /// The terminal, for the program that is to have it.
     pub terminal: Option<Terminal>,
     /// Where the record goes.
     pub recorder: Recorder,
@@ -78,8 +78,10 @@ pub fn run(setup: Setup) -> u8 {
     };
     let ended = catch_unwind(AssertUnwindSafe(|| runtime.run()));
     let code = ended.unwrap_or_else(|_| runtime.end_after_panic());
+    let was_killed =
+        runtime.core.programs().any(|(_, program)| matches!(program.exit, Some(Exit::Signal(_))));
     if let Some(terminal) = &runtime.terminal {
-        terminal.take_back();
+        terminal.take_back(was_killed);
     }
     code
 }
@@ -116,10 +118,13 @@ impl Runtime {
         let now = self.now();
         let mut arrived = Vec::new();
         let more_signals = self.signals.read(&mut arrived);
-        let mut reaped = Vec::new();
-        let left = reap::reap(&mut reaped);
-        if !reaped.is_empty() {
-            self.handle(Event::Reaped(reaped), now);
+        let mut changed = Changed::default();
+        let left = reap::reap(&mut changed);
+        if !changed.reaped.is_empty() {
+            self.handle(Event::Reaped(changed.reaped), now);
+        }
+        for (pid, signal) in changed.stopped {
+            self.handle(Event::Stopped(pid, signal), now);
         }
         for signal in arrived {
             if let Some(received) = self.understand(signal) {

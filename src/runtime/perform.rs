@@ -3,11 +3,12 @@
 use super::Runtime;
 use crate::core::action::{Action, Target};
 use crate::core::event::{Event, GroupState, SpawnFailure, SpawnFailureKind};
-use crate::core::plan::{Launch, ProgramId, Stdin, StepAction};
+use crate::core::plan::{Launch, Leads, ProgramId, Stdin, StepAction};
 use crate::core::process::Pid;
 use crate::core::signal::Signal;
 use crate::os::spawn::Surroundings;
-use crate::os::{kill, pipe, processes, spawn};
+use crate::os::terminal::Terminal;
+use crate::os::{kill, pipe, processes, signals, spawn};
 use nix::errno::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -38,6 +39,19 @@ impl Runtime {
             }
             Action::Probe(id, pgid) => Some(Event::Group(id, kill::probe(pgid))),
             Action::Look => Some(Event::Looked(processes::look(self.own))),
+            Action::StopSelf => {
+                signals::stop_self();
+                None
+            }
+            Action::StopWith(id, signal) => {
+                // Without a terminal there is no job control: somebody has stopped it on purpose.
+                let could_not = self.terminal.is_some() && !signals::stop_as_terminal_does();
+                could_not.then_some(Event::CouldNotStop(id, signal))
+            }
+            Action::GiveTerminal => {
+                self.give_terminal();
+                None
+            }
             Action::Record => {
                 self.recorder.write(&self.core, self.now(), false);
                 None
@@ -64,7 +78,11 @@ impl Runtime {
         let surroundings = Surroundings {
             inherited: self.inherited,
             stdin: stdin.as_ref().map(|(reading, _)| reading.as_fd()),
-            terminal: self.terminal.as_ref().filter(|_| launch.foreground).map(|terminal| terminal.as_fd()),
+            terminal: if launch.foreground {
+                self.terminal.as_ref().and_then(Terminal::to_give)
+            } else {
+                None
+            },
         };
         let pid = spawn::spawn(launch, surroundings)?;
         if let Some((_, Some(writing))) = stdin {
@@ -73,12 +91,25 @@ impl Runtime {
         Ok(pid)
     }
 
+    fn give_terminal(&self) {
+        let foreground = self.core.programs().find(|(spec, _)| spec.launch.foreground);
+        let group = foreground.and_then(|(_, program)| program.group());
+        if let (Some(terminal), Some(pgid)) = (&self.terminal, group) {
+            terminal.give(pgid);
+        }
+    }
+
     /// A stop command runs where its program does, with its environment.
     fn spawn_step(&self, id: ProgramId, step: usize) -> Option<Pid> {
         let program = &self.core.plan().programs[id.0];
         let StepAction::Run(argv) = &program.stop.get(step)?.action else { return None };
-        let launch =
-            Launch { argv: argv.clone(), stdin: Stdin::Null, foreground: false, ..program.launch.clone() };
+        let launch = Launch {
+            argv: argv.clone(),
+            stdin: Stdin::Null,
+            foreground: false,
+            leads: Leads::Group,
+            ..program.launch.clone()
+        };
         let nothing = pipe::nothing_to_read();
         let stdin = nothing.as_ref().ok().map(AsFd::as_fd);
         let surroundings = Surroundings { inherited: self.inherited, stdin, terminal: None };
