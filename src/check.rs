@@ -226,7 +226,7 @@ fn duration(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::plan::{Launch, ProgramId, Rewrite};
+    use crate::core::plan::{Launch, ProgramId};
     use crate::core::signal::Signal;
 
     const S: fn(u64) -> Duration = Duration::from_secs;

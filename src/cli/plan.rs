@@ -3,7 +3,7 @@
 use super::Options;
 use crate::config::{self, Diagnostic, Fleet, MainCommand};
 use crate::core::budget::Budget;
-use crate::core::plan::{Launch, Plan, Program, Step, StepAction, default_stop};
+use crate::core::plan::{Launch, Plan, Program, Stdin, Step, StepAction, default_stop};
 use crate::core::signal::Signal;
 use crate::os::terminal;
 use std::path::{Path, PathBuf};
@@ -76,13 +76,14 @@ fn wrapper(options: Options) -> Plan {
 fn fleet_plan(options: Options, fleet: Fleet) -> Plan {
     let budget = budget(&options, fleet.budget);
     let mut programs = fleet.programs;
-    if !options.command.is_empty() {
-        set_main_command(&mut programs, options.command);
-    }
-    if let (Some(signal), Some(main)) =
-        (options.stop_signal, programs.iter_mut().find(|program| program.main))
-    {
-        set_first_signal(&mut main.stop, signal);
+    if let Some(main) = programs.iter_mut().find(|program| program.main) {
+        set_terminal(&mut main.launch, !options.command.is_empty());
+        if !options.command.is_empty() {
+            main.launch.argv = options.command;
+        }
+        if let Some(signal) = options.stop_signal {
+            set_first_signal(&mut main.stop, signal);
+        }
     }
     if budget == Budget::Forever {
         // Nobody wrote this SIGKILL down, and forever never kills.
@@ -93,17 +94,13 @@ fn fleet_plan(options: Options, fleet: Fleet) -> Plan {
     Plan { rewrite: options.rewrite, single_child: options.single_child, ..Plan::new(programs, budget) }
 }
 
-fn set_main_command(programs: &mut Vec<Program>, argv: Vec<std::ffi::OsString>) {
-    if let Some(main) = programs.iter_mut().find(|program| program.main) {
-        main.launch.argv = argv;
-        return;
+/// A main program that somebody typed gets the terminal, as in a wrapper. One from a file does not: Ctrl-C there is a wish
+/// to stop the fleet in order, and reading from the background would stop the program (SIGTTIN).
+fn set_terminal(launch: &mut Launch, is_typed: bool) {
+    launch.foreground = is_typed;
+    if !is_typed && launch.stdin == Stdin::Inherit && terminal::is_stdin_terminal() {
+        launch.stdin = Stdin::Null;
     }
-    let is_taken = |name: &str| programs.iter().any(|program| program.name == name);
-    let names = std::iter::once("main".to_owned()).chain((2..).map(|n| format!("main-{n}")));
-    let name = names.into_iter().find(|name| !is_taken(name)).unwrap_or_default();
-    // Somebody typed it: it gets the terminal, as in a wrapper.
-    let launch = Launch { argv, foreground: true, ..Launch::default() };
-    programs.push(Program { main: true, ..Program::new(&name, launch) });
 }
 
 fn set_first_signal(stop: &mut Vec<Step>, signal: Signal) {
@@ -124,16 +121,6 @@ mod tests {
         set_first_signal(&mut stop, Signal::QUIT);
         assert_eq!(stop[0], Step::signal(Signal::QUIT, Duration::from_secs(5)));
         assert_eq!(stop.len(), 2);
-    }
-
-    #[test]
-    fn a_command_becomes_the_main_program_or_replaces_its_command() {
-        let mut programs = vec![Program::new("main", Launch::default())];
-        set_main_command(&mut programs, vec!["true".into()]);
-        assert_eq!((programs[1].name.as_str(), programs[1].main), ("main-2", true));
-        set_main_command(&mut programs, vec!["false".into()]);
-        assert_eq!(programs.len(), 2);
-        assert_eq!(programs[1].launch.argv, ["false"]);
     }
 
     #[test]
