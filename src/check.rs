@@ -1,7 +1,9 @@
 //! What `runinit check FILE` prints: how a plan starts, how it stops, and whether the time is enough.
 
 use crate::core::budget::Budget;
-use crate::core::plan::{Plan, Program, Step, StepAction};
+use crate::core::order::Order;
+use crate::core::plan::{Plan, Program, ProgramId, Step, StepAction};
+use crate::core::share;
 use humantime::format_duration;
 use std::ffi::OsString;
 use std::fmt::{self, Write};
@@ -46,7 +48,7 @@ fn named(program: &Program) -> String {
 /// The programs that start together: each level needs only those before it.
 fn levels(programs: &[Program]) -> Vec<Vec<&Program>> {
     let mut level_of = vec![0; programs.len()];
-    for id in dependencies_first(programs) {
+    for ProgramId(id) in Order::new(programs).dependencies_first() {
         let level = programs[id].after.iter().map(|d| level_of[d.0] + 1).max();
         level_of[id] = level.unwrap_or(0);
     }
@@ -56,34 +58,6 @@ fn levels(programs: &[Program]) -> Vec<Vec<&Program>> {
         levels[level].push(program);
     }
     levels
-}
-
-/// Every program after all that it depends on.
-fn dependencies_first(programs: &[Program]) -> Vec<usize> {
-    let dependents = dependents(programs);
-    let mut missing: Vec<usize> = programs.iter().map(|p| p.after.len()).collect();
-    let mut order: Vec<usize> = (0..programs.len()).filter(|&i| missing[i] == 0).collect();
-    let mut next = 0;
-    while let Some(&done) = order.get(next) {
-        next += 1;
-        for &dependent in &dependents[done] {
-            missing[dependent] -= 1;
-            if missing[dependent] == 0 {
-                order.push(dependent);
-            }
-        }
-    }
-    order
-}
-
-fn dependents(programs: &[Program]) -> Vec<Vec<usize>> {
-    let mut dependents = vec![Vec::new(); programs.len()];
-    for (index, program) in programs.iter().enumerate() {
-        for dependency in &program.after {
-            dependents[dependency.0].push(index);
-        }
-    }
-    dependents
 }
 
 /// A cascade in one line.
@@ -176,38 +150,27 @@ fn patience(program: &Program) -> Duration {
 /// shutdown. A program begins to stop when all that depend on it are dead, and then has its share of what is left of the
 /// time: its own waits against those of the longest chain from it on.
 fn killed_at(programs: &[Program], time: Duration) -> Vec<Duration> {
-    let order = dependencies_first(programs);
-    let mut chain = vec![Duration::ZERO; programs.len()];
-    for &id in &order {
-        let after = programs[id].after.iter().map(|d| chain[d.0]).max().unwrap_or_default();
-        chain[id] = patience(&programs[id]).saturating_add(after);
-    }
-    let dependents = dependents(programs);
+    let order = Order::new(programs);
+    let time_after = order.time_after(programs, |id| patience(&programs[id.0]));
     let mut killed_at = vec![Duration::ZERO; programs.len()];
-    for &id in order.iter().rev() {
-        let begins = dependents[id].iter().map(|&d| killed_at[d]).max().unwrap_or_default();
-        let own = patience(&programs[id]);
+    for id in order.dependencies_first().rev() {
+        let begins = order.dependents(id).iter().map(|d| killed_at[d.0]).max().unwrap_or_default();
         let left = time.saturating_sub(begins);
-        let share = if chain[id] <= left { own } else { part(own, left, chain[id]) };
-        killed_at[id] = begins.saturating_add(share);
+        let share = share::wait(patience(&programs[id.0]), time_after[id.0], Some(left));
+        killed_at[id.0] = begins.saturating_add(share);
     }
     killed_at
 }
 
-/// `whole * left / chain`, in nanoseconds; configurations hold no waits for which this overflows.
-fn part(whole: Duration, left: Duration, chain: Duration) -> Duration {
-    let nanos = whole.as_nanos().saturating_mul(left.as_nanos()) / chain.as_nanos().max(1);
-    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
-}
-
 /// The programs that stop one after another until the last SIGKILL, in this order.
 fn longest_chain<'a>(programs: &'a [Program], killed_at: &[Duration]) -> Vec<&'a str> {
-    let dependents = dependents(programs);
+    let order = Order::new(programs);
+    let latest = |id: &ProgramId| (killed_at[id.0], std::cmp::Reverse(*id));
     let mut chain = Vec::new();
-    let mut last = (0..programs.len()).max_by_key(|&id| (killed_at[id], std::cmp::Reverse(id)));
+    let mut last = (0..programs.len()).map(ProgramId).max_by_key(latest);
     while let Some(id) = last {
-        chain.push(programs[id].name.as_str());
-        last = dependents[id].iter().copied().max_by_key(|&d| (killed_at[d], std::cmp::Reverse(d)));
+        chain.push(programs[id.0].name.as_str());
+        last = order.dependents(id).iter().copied().max_by_key(latest);
     }
     chain.reverse();
     chain
@@ -226,7 +189,7 @@ fn duration(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::plan::{Launch, ProgramId};
+    use crate::core::plan::Launch;
     use crate::core::signal::Signal;
 
     const S: fn(u64) -> Duration = Duration::from_secs;

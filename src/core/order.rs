@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// The dependencies of a fleet, in both directions.
 #[derive(Debug)]
-pub(super) struct Order {
+pub struct Order {
     /// Every program after all that it depends on.
     dependencies_first: Vec<ProgramId>,
     /// For each program, those that depend on it.
@@ -14,7 +14,7 @@ pub(super) struct Order {
 
 impl Order {
     /// The order of programs without cycles; the configuration refuses those with.
-    pub(super) fn new(programs: &[Program]) -> Self {
+    pub fn new(programs: &[Program]) -> Self {
         let mut dependents = vec![Vec::new(); programs.len()];
         let mut missing: Vec<usize> = programs.iter().map(|p| p.after.len()).collect();
         for (index, program) in programs.iter().enumerate() {
@@ -37,20 +37,18 @@ impl Order {
         Self { dependencies_first, dependents }
     }
 
-    pub(super) fn dependencies_first(&self) -> impl Iterator<Item = ProgramId> + use<> {
+    /// Every program after all that it depends on.
+    pub fn dependencies_first(&self) -> impl DoubleEndedIterator<Item = ProgramId> + use<> {
         self.dependencies_first.clone().into_iter()
     }
 
-    pub(super) fn dependents(&self, id: ProgramId) -> &[ProgramId] {
+    /// Those that depend on a program.
+    pub fn dependents(&self, id: ProgramId) -> &[ProgramId] {
         &self.dependents[id.0]
     }
 
     /// For each program, how long the chain of those that can only stop after it needs at most.
-    pub(super) fn time_after(
-        &self,
-        programs: &[Program],
-        need: impl Fn(ProgramId) -> Duration,
-    ) -> Vec<Duration> {
+    pub fn time_after(&self, programs: &[Program], need: impl Fn(ProgramId) -> Duration) -> Vec<Duration> {
         let mut after = vec![Duration::ZERO; programs.len()];
         for &id in &self.dependencies_first {
             let chains = programs[id.0].after.iter().map(|&d| need(d).saturating_add(after[d.0]));

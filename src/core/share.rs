@@ -7,7 +7,7 @@ use std::time::Duration;
 ///
 /// Every step of a chain is cut by the same part, so nobody is left without a first signal, and time that an earlier
 /// step did not use goes to the later ones.
-pub(super) fn wait(own: Duration, rest_of_chain: Duration, left: Option<Duration>) -> Duration {
+pub fn wait(own: Duration, rest_of_chain: Duration, left: Option<Duration>) -> Duration {
     let Some(left) = left else { return own };
     let chain = own.saturating_add(rest_of_chain);
     if chain <= left {
