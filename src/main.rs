@@ -42,11 +42,14 @@ fn run() -> u8 {
 }
 
 fn start(options: Options) -> u8 {
-    let Run { plan, state_file, log } = match cli::plan(options) {
+    let Run { mut plan, state_file, log } = match cli::plan(options) {
         Ok(run) => run,
         Err(diagnostics) => return refuse(&diagnostics),
     };
     let wants_terminal = plan.programs.iter().any(|program| program.launch.foreground);
+    // Different in every container; nothing depends on how good it is.
+    plan.seed =
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |t| u64::from(t.subsec_nanos()));
     let Some(own) = Pid::new(std::process::id().cast_signed()) else { return REFUSED };
     let is_init = own.number() == 1;
     let (signals, inherited) = match signals::take_over() {

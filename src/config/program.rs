@@ -91,7 +91,7 @@ fn settings<'a>(table: &mut Reader<'a>, is_default: bool) -> Draft<'a> {
     program.launch.env = environment(table);
     program.launch.clear_env = table.read("clear_env", Value::boolean).unwrap_or_default();
     program.launch.cwd = table.read("cwd", Value::path);
-    supervision::check(table);
+    supervision::read(table, &mut program);
     confinement::check(table);
     output::check(table);
     let after_is_default = !table.has("after");

@@ -2,28 +2,61 @@
 
 use super::reader::Reader;
 use super::value::Value;
+use crate::core::plan::Program;
+use crate::core::policy::{Backoff, Check, Health, Ready, ReadyBy, Restart};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
-pub(super) fn check(table: &mut Reader<'_>) {
-    table.read("oneshot", Value::boolean);
-    table.read("ready", ready);
-    table.read("health", health);
-    table.read("restart", |value| value.word(&["never", "on-failure", "always"]));
-    table.read("backoff", backoff);
+/// How long a program may take to be ready when nobody says.
+const READY_TIMEOUT: Duration = Duration::from_secs(30);
+/// From one check of health to the next when nobody says.
+const HEALTH_EVERY: Duration = Duration::from_secs(10);
+/// How long a check of health may take when nobody says.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(3);
+/// Failed checks in a row that are too many when nobody says.
+const HEALTH_FAILURES: u32 = 3;
+
+pub(super) fn read(table: &mut Reader<'_>, program: &mut Program) {
+    program.oneshot = table.read("oneshot", Value::boolean).unwrap_or_default();
+    program.ready = table.read("ready", ready);
+    program.health = table.read("health", health);
+    let restart = table.read("restart", |value| value.word(&["never", "on-failure", "always"]));
+    program.restart = match restart {
+        Some("on-failure") => Restart::OnFailure,
+        Some("always") => Restart::Always,
+        _ => Restart::Never,
+    };
+    program.backoff = table.read("backoff", backoff).unwrap_or_default();
+    if program.oneshot && program.ready.is_some() {
+        let message = "\"ready\" has no meaning beside \"oneshot\": ready is then to have exited with 0";
+        table.report.add(table.offset_of("ready"), message.to_owned());
+    }
+    if program.oneshot && program.restart == Restart::Always {
+        let message = "\"restart\" = \"always\" and \"oneshot\" do not go together; \"on-failure\" does";
+        table.report.add(table.offset_of("restart"), message.to_owned());
+    }
 }
 
-fn ready(value: Value<'_>) -> Option<()> {
+fn ready(value: Value<'_>) -> Option<Ready> {
     let mut table = value.table("\"ready\"")?;
-    table.read("notify", always);
+    let notify = table.read("notify", always).map(|()| ReadyBy::Notify);
     // 0, 1 and 2 are the program's standard streams.
-    table.read("fd", |v| v.integer(3..=1023));
-    table.read("tcp", address);
-    table.read("exec", Value::command);
-    table.read("file", Value::path);
-    table.read("delay", Value::duration);
-    table.read("timeout", Value::duration);
+    let number = table.read("fd", |v| v.integer(3..=1023));
+    let descriptor = number.and_then(|number| i32::try_from(number).ok()).map(ReadyBy::Descriptor);
+    let check = check(&mut table);
+    let delay = table.read("delay", Value::duration).map(ReadyBy::Delay);
+    let timeout = table.read("timeout", Value::duration).unwrap_or(READY_TIMEOUT);
     table.need_one_of(&["notify", "fd", "tcp", "exec", "file", "delay"]);
     table.finish();
-    Some(())
+    let by = notify.or(descriptor).or(check.map(ReadyBy::Check)).or(delay)?;
+    Some(Ready { by, timeout })
+}
+
+fn check(table: &mut Reader<'_>) -> Option<Check> {
+    let tcp = table.read("tcp", address).map(Check::Tcp);
+    let exec = table.read("exec", Value::command).map(Check::Exec);
+    let file = table.read("file", Value::path).map(Check::File);
+    tcp.or(exec).or(file)
 }
 
 /// `notify = false` beside nothing else would never be ready.
@@ -31,32 +64,54 @@ fn always(value: Value<'_>) -> Option<()> {
     if value.boolean()? { Some(()) } else { value.refuse(format!("{:?} can only be true", value.key)) }
 }
 
-fn address(value: Value<'_>) -> Option<()> {
+/// No names but this one: to look one up could take longer than the loop may wait.
+fn address(value: Value<'_>) -> Option<SocketAddr> {
     let text = value.text()?;
-    let port =
-        text.rsplit_once(':').filter(|(host, _)| !host.is_empty()).and_then(|(_, port)| port.parse().ok());
-    if port.is_some_and(|port: u16| port > 0) {
-        return Some(());
-    }
-    value.refuse(format!("{:?} must be HOST:PORT such as \"127.0.0.1:80\", not {text:?}", value.key))
+    let local = |port: &str| Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port.parse().ok()?));
+    let address = text.parse().ok().or_else(|| local(text.strip_prefix("localhost:")?));
+    address.filter(|address: &SocketAddr| address.port() > 0).or_else(|| {
+        let wanted = "must be ADDRESS:PORT such as \"127.0.0.1:80\", \"[::1]:80\" or \"localhost:80\"";
+        value.refuse(format!("{:?} {wanted}, not {text:?}", value.key))
+    })
 }
 
-fn health(value: Value<'_>) -> Option<()> {
+fn health(value: Value<'_>) -> Option<Health> {
     let mut table = value.table("\"health\"")?;
-    table.need("exec", Value::command);
-    table.read("every", Value::duration);
-    table.read("timeout", Value::duration);
-    table.read("failures", |v| v.integer(1..=i64::MAX));
+    let check = check(&mut table);
+    let every = table.read("every", duration_above_zero).unwrap_or(HEALTH_EVERY);
+    let timeout = table.read("timeout", duration_above_zero).unwrap_or(HEALTH_TIMEOUT);
+    let failures = table.read("failures", count).unwrap_or(HEALTH_FAILURES);
+    table.need_one_of(&["exec", "tcp", "file"]);
     table.finish();
-    Some(())
+    Some(Health { check: check?, every, timeout, failures })
 }
 
-fn backoff(value: Value<'_>) -> Option<()> {
+fn backoff(value: Value<'_>) -> Option<Backoff> {
+    let default = Backoff::default();
     let mut table = value.table("\"backoff\"")?;
-    table.read("first", Value::duration);
-    table.read("max", Value::duration);
-    table.read("burst", |v| v.integer(1..=i64::MAX));
-    table.read("within", Value::duration);
+    let backoff = Backoff {
+        first: table.read("first", Value::duration).unwrap_or(default.first),
+        max: table.read("max", Value::duration).unwrap_or(default.max),
+        burst: table
+            .read("burst", |v| v.integer(1..=1000))
+            .and_then(|n| u32::try_from(n).ok())
+            .unwrap_or(default.burst),
+        within: table.read("within", duration_above_zero).unwrap_or(default.within),
+    };
     table.finish();
-    Some(())
+    Some(backoff)
+}
+
+fn count(value: Value<'_>) -> Option<u32> {
+    value.integer(1..=i64::MAX).map(|count| u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+/// A zero here would ask without a pause.
+fn duration_above_zero(value: Value<'_>) -> Option<Duration> {
+    let duration = value.duration()?;
+    if duration.is_zero() {
+        value.refuse(format!("{:?} must be longer than nothing", value.key))
+    } else {
+        Some(duration)
+    }
 }

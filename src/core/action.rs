@@ -16,8 +16,13 @@ pub enum Action {
     /// Signal a program. A group that is not there (ESRCH) is answered by
     /// [`Event::Group`](super::event::Event::Group).
     Signal(ProgramId, Target, Signal),
-    /// End a stop command that took too long, with all its children.
-    KillStep(Pgid),
+    /// End a stop command or a check that took too long, with all its children.
+    KillCommand(Pgid),
+    /// Ask whether a program is ready or well; answered by
+    /// [`Event::CheckSpawned`](super::event::Event::CheckSpawned) or [`Event::Checked`](super::event::Event::Checked).
+    Ask(ProgramId, Purpose),
+    /// Nobody waits for the answer any more.
+    StopAsking(ProgramId),
     /// Signal somebody whom nobody manages.
     SignalStray(Pid, Signal),
     /// Signal everybody else in the PID namespace, in one system call that nobody can outrun. Only PID 1 may do so;
@@ -40,6 +45,15 @@ pub enum Action {
     Say(log::Level, String),
     /// Everything is over: write the last record, fsynced, and exit with this code.
     Finish(u8),
+}
+
+/// What a question is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Is it ready?
+    Ready,
+    /// Is it well?
+    Health,
 }
 
 /// Who gets a signal.

@@ -5,7 +5,7 @@ use super::budget::Moment;
 use super::event::{GroupState, Reaped, SpawnFailure, SpawnFailureKind};
 use super::plan::{End, OnFailure, ProgramId};
 use super::process::Exit;
-use super::program::{Program, State, StoppedBy};
+use super::program::{Program, Readiness, State, StoppedBy};
 use super::shutdown::{Reason, format_ms};
 use super::signal::Signal;
 use super::{Child, Core};
@@ -22,6 +22,10 @@ impl Core {
                 Some(Child::StopCommand(id)) => {
                     self.reaped.programs += 1;
                     self.stop_command_ended(id, child.exit, now, out);
+                }
+                Some(Child::CheckCommand(id)) => {
+                    self.reaped.programs += 1;
+                    self.check_command_ended(id, child.pid, child.exit, now, out);
                 }
                 None => self.reaped.orphans += 1,
             }
@@ -51,9 +55,12 @@ impl Core {
                 let is_news = self.is_failure(id) && !self.plan.programs[id.0].main;
                 let level = if is_news { Level::Warn } else { Level::Info };
                 self.say(level, id, &exit.to_string(), out);
-                self.on_end(id, now, out);
+                self.decide(id, now, out);
             }
-            State::Stopping { leader, .. } | State::Survived { leader, .. } => *leader = None,
+            State::Stopping { leader, .. } | State::Survived { leader, .. } => {
+                *leader = None;
+                self.decide(id, now, out);
+            }
             // Without a leader there is none to end.
             State::Waiting { .. } | State::Starting { .. } | State::Leaderless { .. } | State::Ended => {}
         }
@@ -101,6 +108,7 @@ impl Core {
             self.tell_how_it_stopped(id, out);
         }
         self.record_soon(now);
+        self.restart_if_planned(id, now, out);
     }
 
     fn tell_how_it_stopped(&self, id: ProgramId, out: &mut Vec<Action>) {
@@ -125,7 +133,16 @@ impl Core {
     }
 
     /// Decides what the end of a program means for the others. Not for one that was stopped.
-    pub(super) fn on_end(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
+    pub(super) fn ended_for_good(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
+        self.on_end(id, now, out);
+        if self.programs[id.0].readiness != Readiness::Ready {
+            for dependent in self.tell_dependents(id, now, out) {
+                self.on_end(dependent, now, out);
+            }
+        }
+    }
+
+    fn on_end(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
         if self.shutdown.is_some() {
             return;
         }
@@ -143,6 +160,9 @@ impl Core {
     }
 
     pub(super) fn is_failure(&self, id: ProgramId) -> bool {
+        if self.programs[id.0].fault.is_some() {
+            return true;
+        }
         match self.programs[id.0].exit {
             Some(exit) => !self.plan.programs[id.0].success_codes.contains(&exit.code()),
             None => true,

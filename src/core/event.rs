@@ -3,6 +3,7 @@
 use super::plan::ProgramId;
 use super::process::{Exit, Pgid, Pid};
 use super::signal::Signal;
+use std::time::Duration;
 
 /// Something that happened outside the core.
 #[derive(Clone, Debug)]
@@ -23,10 +24,32 @@ pub enum Event {
     StepSpawned(ProgramId, Option<Pid>),
     /// The answer to [`Action::WriteStdin`](super::action::Action::WriteStdin).
     StdinWritten(ProgramId, bool),
+    /// A program says something about itself.
+    Notified(ProgramId, Notice),
+    /// The answer to [`Action::Ask`](super::action::Action::Ask) if a command is to answer; `None` if it could not
+    /// start.
+    CheckSpawned(ProgramId, Option<Pid>),
+    /// The answer to [`Action::Ask`](super::action::Action::Ask) if no command is to: yes or no.
+    Checked(ProgramId, bool),
     /// The answer to [`Action::Probe`](super::action::Action::Probe), or a signal that found no group (ESRCH).
     Group(ProgramId, GroupState),
     /// The answer to [`Action::Look`](super::action::Action::Look).
     Looked(Look),
+}
+
+/// What a program says about itself (`sd_notify(3)`, or s6's newline).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// It is ready.
+    Ready,
+    /// It stops, by itself.
+    Stopping,
+    /// In its own words.
+    Status(String),
+    /// It needs this much longer, from now.
+    Extend(Duration),
+    /// It sees itself that it is not well (`WATCHDOG=trigger`).
+    Unwell,
 }
 
 /// A child that has ended.

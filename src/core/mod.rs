@@ -8,7 +8,9 @@
 //! |---------------------------------------------------|---------------|
 //! | a program's states                                | `program`     |
 //! | who starts when, what a failed start means        | `starting`    |
+//! | when it is ready and well                         | `checking`    |
 //! | what an exit means                                | `ending`      |
+//! | whether and when it is started again              | `restarting`  |
 //! | where a signal goes                               | `forwarding`  |
 //! | a cascade, step by step                           | `stopping`    |
 //! | when a shutdown begins, whose turn it is, the end | `shutdown`    |
@@ -17,13 +19,16 @@
 
 pub mod action;
 pub mod budget;
+mod checking;
 mod ending;
 pub mod event;
 mod forwarding;
 pub mod order;
 pub mod plan;
+pub mod policy;
 pub mod process;
 pub mod program;
+mod restarting;
 pub mod share;
 pub mod shutdown;
 pub mod signal;
@@ -61,6 +66,8 @@ pub struct Core {
     /// Signals that came before the main program could be started; each is kept once.
     early: BTreeSet<Signal>,
     reaped: ReapCount,
+    /// The state of the jitter.
+    random: u64,
     timeline: Timeline,
     /// The record says less than is known since then.
     record_due: Option<Moment>,
@@ -72,6 +79,7 @@ pub struct Core {
 enum Child {
     Leader(ProgramId),
     StopCommand(ProgramId),
+    CheckCommand(ProgramId),
 }
 
 /// How many children were reaped in the whole run.
@@ -96,11 +104,12 @@ impl Core {
         Self {
             order: Order::new(&plan.programs),
             programs: plan.programs.iter().map(|_| Program::new()).collect(),
-            plan,
             children: BTreeMap::new(),
             shutdown: None,
             early: BTreeSet::new(),
             reaped: ReapCount::default(),
+            random: plan.seed,
+            plan,
             timeline: Timeline::default(),
             record_due: None,
             finished: false,
@@ -119,10 +128,14 @@ impl Core {
             Event::Spawned(id, result) => self.on_spawned(id, result, now, out),
             Event::StepSpawned(id, pid) => self.on_step_spawned(id, pid, now, out),
             Event::StdinWritten(id, written) => self.on_stdin_written(id, written, now, out),
+            Event::Notified(id, notice) => self.on_notice(id, &notice, now, out),
+            Event::CheckSpawned(id, pid) => self.on_check_spawned(id, pid, now, out),
+            Event::Checked(id, answer) => self.on_answer(id, answer, now, out),
             Event::Group(id, state) => self.on_group(id, state, now, out),
             Event::Looked(look) => self.on_looked(look, now, out),
         }
         self.end_overdue_steps(now, out);
+        self.ask_and_give_up(now, out);
         if self.shutdown.is_some() {
             self.advance_shutdown(now, out);
         } else if is_tick {
@@ -145,7 +158,12 @@ impl Core {
             State::Stopping { cascade, .. } => cascade.until,
             _ => None,
         });
-        programs.chain(self.shutdown.as_ref().and_then(Shutdown::deadline)).chain(self.record_due).min()
+        let checks = self.programs.iter().filter_map(Program::check_deadline);
+        programs
+            .chain(checks)
+            .chain(self.shutdown.as_ref().and_then(Shutdown::deadline))
+            .chain(self.record_due)
+            .min()
     }
 
     /// What it was made from, with the cascades completed.

@@ -1,6 +1,7 @@
 //! What is to run and how it is to stop: the core's input, made from the command line or a configuration.
 
 use super::budget::Budget;
+use super::policy::{Backoff, Health, Ready, Restart};
 use super::signal::Signal;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -28,6 +29,8 @@ pub struct Plan {
     pub forwards_stops: bool,
     /// What becomes of those who are left when the main program has ended.
     pub end: End,
+    /// Where the jitter of restarts begins, so that a fleet of containers does not restart in step.
+    pub seed: u64,
     /// Codes of the main program for which runinit exits with 0 (tini's `-e`).
     pub zero_codes: Vec<i32>,
 }
@@ -44,6 +47,7 @@ impl Plan {
             stops_on: vec![Signal::TERM, Signal::INT, Signal::QUIT],
             forwards_stops: false,
             end: End::Sweep,
+            seed: 0,
             zero_codes: Vec::new(),
         }
     }
@@ -79,8 +83,18 @@ pub struct Program {
     pub signals: Rewrite,
     /// Exit codes that are no failure; a death by signal n counts as 128 + n.
     pub success_codes: Vec<i32>,
-    /// What happens when it failed.
+    /// What happens when it failed for good.
     pub on_failure: OnFailure,
+    /// It is ready when it has exited well, and is not missed then.
+    pub oneshot: bool,
+    /// How it becomes ready; `None`: by having been started.
+    pub ready: Option<Ready>,
+    /// How it is seen to be well.
+    pub health: Option<Health>,
+    /// Whether it is started again.
+    pub restart: Restart,
+    /// How soon.
+    pub backoff: Backoff,
 }
 
 /// How a command is started.
@@ -182,6 +196,11 @@ impl Program {
             signals: Rewrite::new(),
             success_codes: vec![0],
             on_failure: OnFailure::default(),
+            oneshot: false,
+            ready: None,
+            health: None,
+            restart: Restart::default(),
+            backoff: Backoff::default(),
         }
     }
 }

@@ -8,7 +8,7 @@
 //! | `Leaderless` | ended  | unknown  | the probe: `Ended` if the group is empty, else `Stopping`                  |
 //! | `Stopping`   | either | alive    | an empty group: `Ended`; the wait after SIGKILL is over: `Survived`        |
 //! | `Survived`   | either | alive    | an empty group, however late: `Ended`                                      |
-//! | `Ended`      | none   | none     | nothing                                                                   |
+//! | `Ended`      | none   | none     | nothing, or a restart: `Waiting`                                           |
 //!
 //! Stopped means empty: a program has ended when its whole group is gone, not when its leader exits.
 
@@ -134,6 +134,82 @@ pub struct Program {
     pub stopped_by: Option<StoppedBy>,
     /// The steps of its cascade so far. At most as many as its cascade has.
     pub taken: Vec<Taken>,
+    /// Whether those that come after it may start.
+    pub readiness: Readiness,
+    /// The question that is asked about it, or will be.
+    pub asking: Asking,
+    /// Why it has failed, whatever its exit says.
+    pub fault: Option<Fault>,
+    /// How its restarts have gone.
+    pub restarting: Restarting,
+    /// What it says about itself, in its own words; bounded by whoever hears it.
+    pub status: Option<String>,
+}
+
+/// Whether a program is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// It is not; by then it has to be.
+    NotYet {
+        /// `None`: it has not been started, or may take as long as it likes.
+        until: Option<Moment>,
+    },
+    /// It is.
+    Ready,
+}
+
+/// Why a program was stopped by runinit itself, and so has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It was not ready in time.
+    NotReady,
+    /// Its health checks failed.
+    Unhealthy,
+    /// It ended again and again.
+    TooOften,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotReady => "not ready in time",
+            Self::Unhealthy => "unhealthy",
+            Self::TooOften => "ended too often",
+        })
+    }
+}
+
+/// The questions about a program: never two at a time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asking {
+    /// When the next is asked; `None`: none is, or one is under way.
+    pub next: Option<Moment>,
+    /// The one that is under way, and when it counts as answered with no.
+    pub asked: Option<Asked>,
+    /// Noes in a row.
+    pub noes: u32,
+}
+
+/// A question that is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// No answer by then is a no.
+    pub until: Option<Moment>,
+    /// The command that is to answer it, if one is.
+    pub command: Option<Pid>,
+}
+
+/// How the restarts of a program have gone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Restarting {
+    /// It is started again as soon as nothing of it is left.
+    pub planned: bool,
+    /// In the whole run.
+    pub count: u32,
+    /// When it ended within the time that counts; at most [`Backoff::burst`](super::policy::Backoff::burst).
+    pub recent: Vec<Moment>,
+    /// How often the wait was doubled.
+    pub doubled: u32,
 }
 
 impl Program {
@@ -146,6 +222,11 @@ impl Program {
             failure: None,
             stopped_by: None,
             taken: Vec::new(),
+            readiness: Readiness::NotYet { until: None },
+            asking: Asking::default(),
+            fault: None,
+            restarting: Restarting::default(),
+            status: None,
         }
     }
 
@@ -176,7 +257,8 @@ impl Program {
 
     /// True when its leader has ended and none will follow.
     pub(super) fn has_no_future(&self) -> bool {
-        self.leader().is_none() && !matches!(self.state, State::Waiting { .. } | State::Starting { .. })
+        let is_to_start = matches!(self.state, State::Waiting { .. } | State::Starting { .. });
+        self.leader().is_none() && !is_to_start && !self.restarting.planned
     }
 
     pub(super) fn close_last_step(&mut self, now: Moment) {

@@ -5,7 +5,7 @@ use super::budget::Moment;
 use super::event::{SpawnFailure, SpawnFailureKind};
 use super::plan::ProgramId;
 use super::process::Pid;
-use super::program::State;
+use super::program::{Readiness, State};
 use super::{Child, Core};
 use log::Level;
 use std::time::Duration;
@@ -25,7 +25,7 @@ impl Core {
     pub(super) fn may_start(&self, id: ProgramId) -> bool {
         self.shutdown.is_none()
             && matches!(self.programs[id.0].state, State::Waiting { .. })
-            && self.plan.programs[id.0].after.iter().all(|d| self.programs[d.0].started_at.is_some())
+            && self.plan.programs[id.0].after.iter().all(|d| self.programs[d.0].readiness == Readiness::Ready)
     }
 
     pub(super) fn start_next(&mut self, now: Moment, out: &mut Vec<Action>) {
@@ -71,12 +71,17 @@ impl Core {
         program.state = State::Running { leader, pgid };
         program.pid = Some(leader);
         program.started_at = Some(now);
+        program.exit = None;
+        program.stopped_by = None;
+        program.fault = None;
+        program.taken.clear();
         self.children.insert(leader, Child::Leader(id));
         self.note(now, Some(id), "started");
         self.say(Level::Info, id, &format!("started, pid {leader}"), out);
         for signal in std::mem::take(&mut self.early) {
             self.forward_to(id, signal, out);
         }
+        self.await_readiness(id, now, out);
         if self.ids().any(|id| self.may_start(id)) {
             self.record_soon(now);
         } else {
@@ -89,14 +94,16 @@ impl Core {
         self.say(Level::Error, id, &failure.message, out);
         self.programs[id.0].failure = Some(failure);
         self.give_up(id);
-        self.on_end(id, now, out);
-        for dependent in self.tell_dependents(id, now, out) {
-            self.on_end(dependent, now, out);
-        }
+        self.ended_for_good(id, now, out);
     }
 
     /// Everything that waits for a program that will never start ends as well, and is told so.
-    fn tell_dependents(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) -> Vec<ProgramId> {
+    pub(super) fn tell_dependents(
+        &mut self,
+        id: ProgramId,
+        now: Moment,
+        out: &mut Vec<Action>,
+    ) -> Vec<ProgramId> {
         let mut told = Vec::new();
         let mut waiting_for = vec![id];
         while let Some(missing) = waiting_for.pop() {
@@ -108,8 +115,10 @@ impl Core {
                         Some(dependent),
                         format!("not started: {} is missing", self.name(missing)),
                     );
-                    let text =
-                        format!("not started: it comes after {}, which could not start", self.name(missing));
+                    let text = format!(
+                        "not started: it comes after {}, which will not be ready",
+                        self.name(missing)
+                    );
                     self.say(Level::Error, dependent, &text, out);
                     waiting_for.push(dependent);
                     told.push(dependent);
@@ -117,6 +126,13 @@ impl Core {
             }
         }
         told
+    }
+
+    /// True for a program that is gone for good and was not ready, so that nobody can come after it.
+    pub(super) fn is_lost(&self, id: ProgramId) -> bool {
+        let program = &self.programs[id.0];
+        let is_over = program.state == State::Ended && !program.restarting.planned;
+        is_over && program.readiness != Readiness::Ready
     }
 
     /// Ends a program that never ran.

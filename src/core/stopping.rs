@@ -16,6 +16,7 @@ pub(super) const KILL_WAIT: Duration = Duration::from_secs(2);
 impl Core {
     /// Takes the first step against a program of which something is alive.
     pub(super) fn begin_cascade(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
+        self.stop_asking(id, out);
         let program = &mut self.programs[id.0];
         let Some(pgid) = program.group() else { return };
         let leader = program.leader();
@@ -54,6 +55,7 @@ impl Core {
         now: Moment,
         out: &mut Vec<Action>,
     ) {
+        self.stop_asking(id, out);
         let cascade = Cascade { step: kill, until: None, command: None };
         self.programs[id.0].state = State::Stopping { leader, pgid, cascade };
         self.enter_step(id, kill, now, out);
@@ -208,7 +210,7 @@ impl Core {
         if let State::Stopping { cascade, .. } = &mut self.programs[id.0].state
             && let Some(pgid) = cascade.command.take().and_then(Pid::group)
         {
-            out.push(Action::KillStep(pgid));
+            out.push(Action::KillCommand(pgid));
         }
     }
 

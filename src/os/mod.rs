@@ -1,8 +1,10 @@
 //! How it is done: the system's side, in small typed pieces. The only place with libc and nix, and unsafe code in
 //! `raw` alone. Nothing here decides anything, and nothing blocks but [`wait`].
 
+pub mod connect;
 pub mod kill;
 pub mod log_sink;
+pub mod notify;
 pub mod pipe;
 pub mod processes;
 mod raw;

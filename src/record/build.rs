@@ -87,7 +87,7 @@ fn build_program(spec: &plan::Program, program: &program::Program, clock: Clock,
         pgid: program.pid.and_then(process::Pid::group).map(process::Pgid::number),
         session: None,
         started_at: program.started_at.map(|at| clock.rfc3339(at)),
-        restarts: 0,
+        restarts: program.restarting.count,
         exit: program.exit.map(|exit| match exit {
             process::Exit::Code(code) => Exit::Code(code),
             process::Exit::Signal(signal) => Exit::Signal(signal.to_string()),

@@ -1,15 +1,17 @@
 //! Doing what the core wants done.
 
 use super::Runtime;
-use crate::core::action::{Action, Target};
+use crate::core::action::{Action, Purpose, Target};
 use crate::core::event::{Event, GroupState, SpawnFailure, SpawnFailureKind};
 use crate::core::plan::{Launch, Leads, ProgramId, Stdin, StepAction};
+use crate::core::policy::{Check, Ready, ReadyBy};
 use crate::core::process::Pid;
 use crate::core::signal::Signal;
 use crate::os::spawn::Surroundings;
 use crate::os::terminal::Terminal;
 use crate::os::{kill, pipe, processes, signals, spawn};
 use nix::errno::Errno;
+use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 
 impl Runtime {
@@ -18,9 +20,12 @@ impl Runtime {
         match action {
             Action::Spawn(id) => Some(Event::Spawned(id, self.spawn(id))),
             Action::RunStep(id, step) => Some(Event::StepSpawned(id, self.spawn_step(id, step))),
+            Action::Ask(id, purpose) => Some(self.ask(id, purpose)),
+            // Only commands are asked for longer than a moment, and those are killed.
+            Action::StopAsking(_) => None,
             Action::WriteStdin(id, step) => Some(Event::StdinWritten(id, self.write_stdin(id, step))),
             Action::Signal(id, target, signal) => self.signal(id, target, signal),
-            Action::KillStep(pgid) => {
+            Action::KillCommand(pgid) => {
                 // ESRCH: it has just ended by itself.
                 let _ = kill::signal(Target::Group(pgid), Signal::KILL);
                 None
@@ -103,8 +108,14 @@ impl Runtime {
     fn spawn_step(&self, id: ProgramId, step: usize) -> Option<Pid> {
         let program = &self.core.plan().programs[id.0];
         let StepAction::Run(argv) = &program.stop.get(step)?.action else { return None };
+        self.spawn_command(id, argv, "stop command")
+    }
+
+    /// A command about a program runs where that does, with its environment.
+    fn spawn_command(&self, id: ProgramId, argv: &[OsString], what: &str) -> Option<Pid> {
+        let program = &self.core.plan().programs[id.0];
         let launch = Launch {
-            argv: argv.clone(),
+            argv: argv.to_vec(),
             stdin: Stdin::Null,
             foreground: false,
             leads: Leads::Group,
@@ -116,9 +127,23 @@ impl Runtime {
         match spawn::spawn(&launch, surroundings) {
             Ok(pid) => Some(pid),
             Err(failure) => {
-                log::warn!("{}: its stop command: {}", program.name, failure.message);
+                log::warn!("{}: its {what}: {}", program.name, failure.message);
                 None
             }
+        }
+    }
+
+    fn ask(&self, id: ProgramId, purpose: Purpose) -> Event {
+        let program = &self.core.plan().programs[id.0];
+        let check = match (purpose, &program.ready, &program.health) {
+            (Purpose::Ready, Some(Ready { by: ReadyBy::Check(check), .. }), _) => check,
+            (Purpose::Health, _, Some(health)) => &health.check,
+            _ => return Event::Checked(id, false),
+        };
+        match check {
+            Check::Exec(argv) => Event::CheckSpawned(id, self.spawn_command(id, argv, "check")),
+            Check::File(path) => Event::Checked(id, path.exists()),
+            Check::Tcp(_) => Event::Checked(id, false),
         }
     }
 

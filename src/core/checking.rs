@@ -1,0 +1,224 @@
+//! When a program is ready and when it is well.
+//!
+//! One question at a time: first until it is ready, then as often as its health is asked for. A program that is not
+//! ready in time, or not well so many times in a row, is stopped by its cascade and has failed.
+
+use super::action::{Action, Purpose};
+use super::budget::Moment;
+use super::event::Notice;
+use super::plan::ProgramId;
+use super::policy::{Ready, ReadyBy};
+use super::process::{Exit, Pid};
+use super::program::{Asked, Asking, Fault, Program, Readiness, State};
+use super::{Child, Core};
+use log::Level;
+use std::time::Duration;
+
+/// How often a program is asked whether it is ready.
+const ASK_READY_EVERY: Duration = Duration::from_millis(100);
+
+impl Program {
+    /// When a question is to be asked, an answer is due, or readiness is.
+    pub(super) fn check_deadline(&self) -> Option<Moment> {
+        if !matches!(self.state, State::Running { .. }) {
+            return None;
+        }
+        let ready = match self.readiness {
+            Readiness::NotYet { until } => until,
+            Readiness::Ready => None,
+        };
+        let answer = self.asking.asked.and_then(|asked| asked.until);
+        [ready, self.asking.next, answer].into_iter().flatten().min()
+    }
+}
+
+impl Core {
+    /// A program has started.
+    pub(super) fn await_readiness(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
+        let spec = &self.plan.programs[id.0];
+        let program = &mut self.programs[id.0];
+        program.asking = Asking::default();
+        match &spec.ready {
+            None if spec.oneshot => program.readiness = Readiness::NotYet { until: None },
+            None => self.is_ready(id, now, out),
+            Some(Ready { by: ReadyBy::Delay(delay), .. }) => {
+                program.readiness = Readiness::NotYet { until: now.checked_add(*delay) };
+            }
+            Some(Ready { by, timeout }) => {
+                program.readiness = Readiness::NotYet { until: now.checked_add(*timeout) };
+                program.asking.next = matches!(by, ReadyBy::Check(_)).then_some(now);
+            }
+        }
+    }
+
+    fn is_ready(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
+        self.stop_asking(id, out);
+        let spec = &self.plan.programs[id.0];
+        let every = spec.health.as_ref().map(|health| health.every);
+        let tells = spec.ready.is_some();
+        let program = &mut self.programs[id.0];
+        program.readiness = Readiness::Ready;
+        program.asking.next = every.and_then(|every| now.checked_add(every));
+        if tells {
+            self.note(now, Some(id), "ready");
+            self.say(Level::Info, id, "is ready", out);
+        }
+    }
+
+    /// What is due about programs that run.
+    pub(super) fn ask_and_give_up(&mut self, now: Moment, out: &mut Vec<Action>) {
+        for id in self.ids() {
+            let program = &self.programs[id.0];
+            if program.check_deadline().is_none_or(|at| at > now) {
+                continue;
+            }
+            if self.is_readiness_due(id, now) {
+                match &self.plan.programs[id.0].ready {
+                    Some(Ready { by: ReadyBy::Delay(_), .. }) => self.is_ready(id, now, out),
+                    _ => self.stop_for(id, Fault::NotReady, now, out),
+                }
+            } else if program.asking.asked.is_some_and(|asked| asked.until.is_some_and(|at| at <= now)) {
+                self.note(now, Some(id), "check took too long");
+                self.stop_asking(id, out);
+                self.answered(id, false, now, out);
+            } else if program.asking.next.is_some_and(|at| at <= now) {
+                self.ask(id, now, out);
+            }
+        }
+    }
+
+    fn is_readiness_due(&self, id: ProgramId, now: Moment) -> bool {
+        matches!(self.programs[id.0].readiness, Readiness::NotYet { until: Some(until) } if until <= now)
+    }
+
+    fn ask(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
+        let purpose = self.purpose(id);
+        let timeout = match purpose {
+            // The time to be ready in bounds the question.
+            Purpose::Ready => None,
+            Purpose::Health => self.plan.programs[id.0].health.as_ref().map(|health| health.timeout),
+        };
+        let asking = &mut self.programs[id.0].asking;
+        asking.next = None;
+        asking.asked = Some(Asked { until: timeout.and_then(|t| now.checked_add(t)), command: None });
+        out.push(Action::Ask(id, purpose));
+    }
+
+    fn purpose(&self, id: ProgramId) -> Purpose {
+        if self.programs[id.0].readiness == Readiness::Ready { Purpose::Health } else { Purpose::Ready }
+    }
+
+    pub(super) fn on_check_spawned(
+        &mut self,
+        id: ProgramId,
+        pid: Option<Pid>,
+        now: Moment,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(asked) = &mut self.programs[id.0].asking.asked else { return };
+        match pid {
+            Some(pid) => {
+                asked.command = Some(pid);
+                self.children.insert(pid, Child::CheckCommand(id));
+            }
+            None => self.on_answer(id, false, now, out),
+        }
+    }
+
+    pub(super) fn check_command_ended(
+        &mut self,
+        id: ProgramId,
+        pid: Pid,
+        exit: Exit,
+        now: Moment,
+        out: &mut Vec<Action>,
+    ) {
+        if self.programs[id.0].asking.asked.is_some_and(|asked| asked.command == Some(pid)) {
+            self.on_answer(id, exit == Exit::Code(0), now, out);
+        }
+    }
+
+    pub(super) fn on_answer(&mut self, id: ProgramId, yes: bool, now: Moment, out: &mut Vec<Action>) {
+        if self.programs[id.0].asking.asked.take().is_some() {
+            self.answered(id, yes, now, out);
+        }
+    }
+
+    fn answered(&mut self, id: ProgramId, yes: bool, now: Moment, out: &mut Vec<Action>) {
+        if !matches!(self.programs[id.0].state, State::Running { .. }) {
+            return;
+        }
+        match (self.purpose(id), yes) {
+            (Purpose::Ready, true) => self.is_ready(id, now, out),
+            (Purpose::Ready, false) => self.programs[id.0].asking.next = Some(now + ASK_READY_EVERY),
+            (Purpose::Health, _) => self.health_answered(id, yes, now, out),
+        }
+    }
+
+    fn health_answered(&mut self, id: ProgramId, yes: bool, now: Moment, out: &mut Vec<Action>) {
+        let Some(health) = &self.plan.programs[id.0].health else { return };
+        let (every, failures) = (health.every, health.failures);
+        let asking = &mut self.programs[id.0].asking;
+        asking.noes = if yes { 0 } else { asking.noes.saturating_add(1) };
+        asking.next = now.checked_add(every);
+        let noes = asking.noes;
+        if noes > 0 {
+            self.note(now, Some(id), format!("check failed, {noes} of {failures}"));
+        }
+        if noes >= failures {
+            self.stop_for(id, Fault::Unhealthy, now, out);
+        }
+    }
+
+    /// Stops a program that has failed although it runs.
+    fn stop_for(&mut self, id: ProgramId, fault: Fault, now: Moment, out: &mut Vec<Action>) {
+        self.programs[id.0].fault = Some(fault);
+        self.programs[id.0].readiness = Readiness::NotYet { until: None };
+        self.note(now, Some(id), fault.to_string());
+        self.say(Level::Error, id, &format!("{fault}; stopping it"), out);
+        self.begin_cascade(id, now, out);
+    }
+
+    pub(super) fn stop_asking(&mut self, id: ProgramId, out: &mut Vec<Action>) {
+        let asking = &mut self.programs[id.0].asking;
+        asking.next = None;
+        let Some(asked) = asking.asked.take() else { return };
+        match asked.command.and_then(Pid::group) {
+            Some(pgid) => out.push(Action::KillCommand(pgid)),
+            None => out.push(Action::StopAsking(id)),
+        }
+    }
+
+    pub(super) fn on_notice(&mut self, id: ProgramId, notice: &Notice, now: Moment, out: &mut Vec<Action>) {
+        let by = self.plan.programs[id.0].ready.as_ref().map(|ready| &ready.by);
+        let is_told = matches!(by, Some(ReadyBy::Notify | ReadyBy::Descriptor(_)));
+        let is_running = matches!(self.programs[id.0].state, State::Running { .. });
+        match notice {
+            Notice::Ready if is_told && is_running && self.purpose(id) == Purpose::Ready => {
+                self.is_ready(id, now, out);
+            }
+            Notice::Stopping => self.note(now, Some(id), "says it is stopping"),
+            Notice::Status(text) => self.programs[id.0].status = Some(text.clone()),
+            Notice::Extend(time) => self.extend(id, now.saturating_add(*time)),
+            Notice::Unwell if is_running => self.stop_for(id, Fault::Unhealthy, now, out),
+            Notice::Ready | Notice::Unwell => {}
+        }
+    }
+
+    /// A program asks for more time: to be ready, or to stop, but never more than the budget has.
+    fn extend(&mut self, id: ProgramId, until: Moment) {
+        let kill_at = self.shutdown.as_ref().and_then(|shutdown| shutdown.kill_at);
+        let program = &mut self.programs[id.0];
+        match (&mut program.state, &mut program.readiness) {
+            (State::Running { .. }, Readiness::NotYet { until: Some(ready_by) }) => {
+                *ready_by = until.max(*ready_by);
+            }
+            (State::Stopping { cascade, .. }, _) => {
+                if let Some(due) = &mut cascade.until {
+                    *due = until.min(kill_at.unwrap_or(until)).max(*due);
+                }
+            }
+            _ => {}
+        }
+    }
+}
