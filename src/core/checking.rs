@@ -222,3 +222,146 @@ impl Core {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::bench::{Bench, program};
+    use super::*;
+    use crate::core::action::Target;
+    use crate::core::event::{Event, GroupState};
+    use crate::core::plan;
+    use crate::core::policy::{Check, Health};
+    use crate::core::signal::Signal;
+
+    const FIRST: ProgramId = ProgramId(0);
+
+    fn file() -> Check {
+        Check::File("/ready".into())
+    }
+
+    fn with_ready(by: ReadyBy) -> Vec<plan::Program> {
+        let ready = Some(Ready { by, timeout: Duration::from_secs(5) });
+        let first = plan::Program { ready, ..program("first") };
+        vec![first, plan::Program { after: vec![FIRST], ..program("second") }]
+    }
+
+    fn with_health() -> Vec<plan::Program> {
+        let (every, timeout) = (Duration::from_secs(10), Duration::from_secs(3));
+        vec![plan::Program {
+            health: Some(Health { check: file(), every, timeout, failures: 2 }),
+            ..program("first")
+        }]
+    }
+
+    fn is_term_sent(bench: &mut Bench) -> bool {
+        let is_term =
+            |action: &Action| matches!(action, Action::Signal(FIRST, Target::Group(_), Signal::TERM));
+        bench.asked().iter().any(is_term)
+    }
+
+    #[test]
+    fn those_after_it_wait_until_it_is_ready() {
+        let mut bench = Bench::new(with_ready(ReadyBy::Check(file())));
+        assert!(bench.asked().contains(&Action::Ask(FIRST, Purpose::Ready)));
+        bench.step(Event::Checked(FIRST, false));
+        bench.at(50);
+        assert_eq!(bench.asked(), [], "asked again too soon");
+        bench.at(100);
+        assert_eq!(bench.asked(), [Action::Ask(FIRST, Purpose::Ready)]);
+        bench.step(Event::Checked(FIRST, true));
+        bench.at(101);
+        assert_eq!(bench.starts(1), 1);
+    }
+
+    #[test]
+    fn a_delay_is_ready_when_it_is_over() {
+        let mut bench = Bench::new(with_ready(ReadyBy::Delay(Duration::from_millis(300))));
+        bench.at(299);
+        assert_eq!(bench.starts(1), 0);
+        bench.at(300);
+        assert_eq!(bench.starts(1), 1);
+    }
+
+    #[test]
+    fn a_word_of_its_own_makes_it_ready_if_that_is_the_way() {
+        let mut bench = Bench::new(with_ready(ReadyBy::Notify));
+        bench.step(Event::Notified(FIRST, Notice::Ready));
+        bench.at(1);
+        assert_eq!(bench.starts(1), 1);
+        let mut bench = Bench::new(with_ready(ReadyBy::Check(file())));
+        bench.step(Event::Notified(FIRST, Notice::Ready));
+        bench.at(1);
+        assert_eq!(bench.starts(1), 0);
+    }
+
+    #[test]
+    fn one_that_is_not_ready_in_time_is_stopped_and_those_after_it_are_told() {
+        let mut bench = Bench::new(with_ready(ReadyBy::Notify));
+        bench.at(5_000);
+        assert!(is_term_sent(&mut bench));
+        bench.ends(0, 0, GroupState::Empty);
+        assert_eq!(bench.program(1).state, State::Ended);
+        assert_eq!(bench.core.exit_code(), 1);
+    }
+
+    #[test]
+    fn more_time_is_given_on_request() {
+        let mut bench = Bench::new(with_ready(ReadyBy::Notify));
+        bench.at(4_000);
+        bench.step(Event::Notified(FIRST, Notice::Extend(Duration::from_secs(4))));
+        bench.at(7_999);
+        assert!(!is_term_sent(&mut bench));
+        bench.at(8_000);
+        assert!(is_term_sent(&mut bench));
+    }
+
+    #[test]
+    fn an_unready_oneshot_is_ready_by_its_end() {
+        let mut programs = with_ready(ReadyBy::Notify);
+        programs[0].ready = None;
+        programs[0].oneshot = true;
+        let mut bench = Bench::new(programs);
+        assert_eq!(bench.starts(1), 0);
+        bench.ends(0, 0, GroupState::Empty);
+        assert_eq!(bench.starts(1), 1);
+    }
+
+    #[test]
+    fn so_many_noes_in_a_row_stop_it_and_a_yes_forgives() {
+        let mut bench = Bench::new(with_health());
+        for (at, answer) in [(10_000, false), (20_000, true), (30_000, false)] {
+            bench.at(at);
+            assert!(bench.asked().contains(&Action::Ask(FIRST, Purpose::Health)), "at {at}");
+            bench.step(Event::Checked(FIRST, answer));
+        }
+        assert!(!is_term_sent(&mut bench));
+        bench.at(40_000);
+        bench.step(Event::Checked(FIRST, false));
+        assert!(is_term_sent(&mut bench));
+    }
+
+    #[test]
+    fn a_check_that_hangs_is_ended_and_is_a_no() {
+        let mut bench = Bench::new(with_health());
+        bench.at(10_000);
+        let pid = Pid::new(500).unwrap();
+        bench.step(Event::CheckSpawned(FIRST, Some(pid)));
+        bench.asked();
+        bench.at(12_999);
+        assert_eq!(bench.asked(), [], "never two at a time");
+        bench.at(13_000);
+        assert_eq!(bench.asked(), [Action::KillCommand(pid.group().unwrap())]);
+        assert_eq!(bench.program(0).asking.noes, 1);
+    }
+
+    #[test]
+    fn nobody_is_asked_while_stopping() {
+        let mut bench = Bench::new(with_health());
+        bench.at(10_000);
+        bench.asked();
+        bench.signal(Signal::TERM);
+        assert!(bench.asked().contains(&Action::StopAsking(FIRST)));
+        bench.at(13_000);
+        assert!(!bench.asked().iter().any(|action| matches!(action, Action::Ask(..))));
+    }
+}

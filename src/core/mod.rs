@@ -18,6 +18,8 @@
 //! | how the budget is shared                          | `share`       |
 
 pub mod action;
+#[cfg(test)]
+mod bench;
 pub mod budget;
 mod checking;
 mod ending;

@@ -93,3 +93,100 @@ impl Core {
         wait.saturating_sub(wait / 8 * part / (1 << 16))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::bench::{Bench, program};
+    use super::*;
+    use crate::core::event::GroupState::{Alive, Empty};
+    use crate::core::plan::{OnFailure, Program};
+    use crate::core::policy::Backoff;
+    use crate::core::shutdown::Reason;
+    use crate::core::signal::Signal;
+
+    fn restarted(restart: Restart) -> Program {
+        let backoff = Backoff {
+            first: Duration::from_millis(800),
+            max: Duration::from_millis(1600),
+            burst: 3,
+            within: Duration::from_mins(1),
+        };
+        Program { restart, backoff, ..program("p") }
+    }
+
+    /// A fleet in which somebody else goes on, so that no end is the end of everything.
+    fn bench(first: Program) -> Bench {
+        Bench::new(vec![first, program("other")])
+    }
+
+    #[test]
+    fn only_what_the_policy_says_is_started_again() {
+        for (restart, code, again) in [
+            (Restart::Never, 1, 0),
+            (Restart::OnFailure, 0, 0),
+            (Restart::OnFailure, 1, 1),
+            (Restart::Always, 0, 1),
+        ] {
+            let mut bench = bench(restarted(restart));
+            assert_eq!(bench.starts(0), 1);
+            bench.ends(0, code, Empty);
+            bench.at(10_000);
+            assert_eq!(bench.starts(0), again, "{restart:?} after code {code}");
+        }
+    }
+
+    #[test]
+    fn each_wait_is_twice_as_long_up_to_the_longest_less_an_eighth_at_most() {
+        let mut bench = bench(restarted(Restart::Always));
+        for longest_ms in [800, 1600, 1600] {
+            let ended = bench.now;
+            bench.ends(0, 0, Empty);
+            let State::Waiting { not_before, .. } = bench.program(0).state else { panic!("no restart") };
+            let due = not_before - ended;
+            let longest = Duration::from_millis(longest_ms);
+            assert!(due <= longest && due >= longest / 8 * 7, "{due:?} of {longest:?}");
+            bench.at(u64::try_from((ended + due).as_millis()).unwrap() + 1);
+        }
+    }
+
+    #[test]
+    fn a_long_run_begins_with_the_first_wait_again() {
+        let mut bench = bench(restarted(Restart::Always));
+        bench.ends(0, 0, Empty);
+        bench.at(70_000);
+        bench.ends(0, 0, Empty);
+        assert_eq!(bench.program(0).restarting.doubled, 1);
+    }
+
+    #[test]
+    fn too_many_restarts_are_a_failure_for_good() {
+        let mut bench = bench(Program { on_failure: OnFailure::Shutdown, ..restarted(Restart::Always) });
+        for round in 0..4 {
+            bench.at(round * 2000);
+            bench.ends(0, 0, Empty);
+        }
+        assert!(matches!(bench.core.shutdown().unwrap().reason, Reason::ProgramFailed(ProgramId(0))));
+        assert_eq!(bench.core.exit_code(), 1, "a code of 0 is no code for a failure");
+    }
+
+    #[test]
+    fn nothing_starts_while_anything_of_the_old_group_is_alive() {
+        let mut bench = bench(restarted(Restart::Always));
+        bench.ends(0, 0, Alive);
+        bench.at(6_000);
+        assert_eq!(bench.starts(0), 1, "only the first start");
+        bench.step(crate::core::event::Event::Group(ProgramId(0), Empty));
+        bench.at(8_000);
+        assert_eq!(bench.starts(0), 1);
+    }
+
+    #[test]
+    fn a_shutdown_ends_all_restarts() {
+        let mut bench = bench(restarted(Restart::Always));
+        bench.ends(0, 1, Empty);
+        assert_eq!(bench.starts(0), 1);
+        bench.signal(Signal::TERM);
+        bench.at(9_000);
+        assert_eq!(bench.starts(0), 0);
+    }
+}

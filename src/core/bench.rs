@@ -1,0 +1,87 @@
+//! A core on a bench, for the tests beside each rule: programs start with pids of their own, and time is what the test
+//! says it is.
+
+use super::Core;
+use super::action::Action;
+use super::budget::{Budget, Moment};
+use super::event::{Event, GroupState, Look, Reaped, Received};
+use super::plan::{Launch, Plan, Program, ProgramId};
+use super::process::{Exit, Pid};
+use super::signal::Signal;
+use std::time::Duration;
+
+/// The core, and what it has asked for that the bench does not answer by itself.
+pub(super) struct Bench {
+    pub(super) core: Core,
+    pub(super) now: Moment,
+    pub(super) asked: Vec<Action>,
+    next_pid: i32,
+}
+
+/// A program that does nothing special.
+pub(super) fn program(name: &str) -> Program {
+    Program::new(name, Launch::default())
+}
+
+impl Bench {
+    pub(super) fn new(programs: Vec<Program>) -> Self {
+        let plan = Plan::new(programs, Budget::Within(Duration::from_secs(9)));
+        let mut bench = Self { core: Core::new(plan), now: Moment::ZERO, asked: Vec::new(), next_pid: 100 };
+        bench.at(0);
+        bench
+    }
+
+    /// Goes on to this time, stopping at every deadline on the way.
+    pub(super) fn at(&mut self, ms: u64) {
+        let end = Duration::from_millis(ms);
+        while let Some(deadline) = self.core.deadline().filter(|deadline| *deadline <= end) {
+            self.now = self.now.max(deadline);
+            self.step(Event::Tick);
+        }
+        self.now = end;
+        self.step(Event::Tick);
+    }
+
+    pub(super) fn step(&mut self, event: Event) {
+        let mut out = Vec::new();
+        self.core.step(event, self.now, &mut out);
+        for action in out {
+            match action {
+                Action::Spawn(id) => {
+                    self.next_pid += 1;
+                    self.asked.push(action);
+                    self.step(Event::Spawned(id, Ok(Pid::new(self.next_pid).unwrap())));
+                }
+                Action::Look => self.step(Event::Looked(Look { alone: true, ..Look::default() })),
+                Action::Say(..) | Action::Record | Action::Probe(..) => {}
+                _ => self.asked.push(action),
+            }
+        }
+    }
+
+    pub(super) fn program(&self, id: usize) -> &super::program::Program {
+        &self.core.programs[id]
+    }
+
+    /// The leader ends; its group is what it is afterwards.
+    pub(super) fn ends(&mut self, id: usize, code: u8, group: GroupState) {
+        let pid = self.program(id).leader().expect("a leader that can end");
+        self.step(Event::Reaped(vec![Reaped { pid, exit: Exit::Code(code) }]));
+        self.step(Event::Group(ProgramId(id), group));
+        self.step(Event::Tick);
+    }
+
+    pub(super) fn signal(&mut self, signal: Signal) {
+        self.step(Event::Signal(Received { signal, sender: None }));
+        self.step(Event::Tick);
+    }
+
+    /// What was asked for since the last time.
+    pub(super) fn asked(&mut self) -> Vec<Action> {
+        std::mem::take(&mut self.asked)
+    }
+
+    pub(super) fn starts(&mut self, id: usize) -> usize {
+        self.asked().into_iter().filter(|action| *action == Action::Spawn(ProgramId(id))).count()
+    }
+}
