@@ -142,7 +142,7 @@ mod tests {
             let ended = bench.now;
             bench.ends(0, 0, Empty);
             let State::Waiting { not_before, .. } = bench.program(0).state else { panic!("no restart") };
-            let due = not_before - ended;
+            let due = not_before.saturating_sub(ended);
             let longest = Duration::from_millis(longest_ms);
             assert!(due <= longest && due >= longest / 8 * 7, "{due:?} of {longest:?}");
             bench.at(u64::try_from((ended + due).as_millis()).unwrap() + 1);

@@ -181,7 +181,10 @@ impl Core {
     fn begin_killing(&mut self, now: Moment, out: &mut Vec<Action>) {
         if let Some(sweep) = self.shutdown.as_mut().and_then(|s| s.sweep.as_mut()) {
             sweep.stage = Stage::Killing;
-            sweep.strays.values_mut().filter(|stray| !stray.gone).for_each(|stray| stray.sent = Signal::KILL);
+            for (pid, stray) in sweep.strays.iter_mut().filter(|(_, stray)| !stray.gone) {
+                stray.sent = Signal::KILL;
+                out.push(Action::SignalStray(*pid, Signal::KILL));
+            }
             sweep.look_at = Some(now);
             sweep.look_wait = LOOK_AGAIN[0];
             out.push(Action::SignalEverybody(Signal::KILL));
@@ -192,5 +195,65 @@ impl Core {
         if self.is_time_to_sweep() {
             self.begin_killing(now, out);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::bench::{Bench, program};
+    use super::*;
+    use crate::core::event::{Event, GroupState};
+    use crate::core::plan;
+
+    fn stray(pid: i32) -> Other {
+        Other { pid: Pid::new(pid).unwrap(), pgid: None, command: "stray".to_owned(), state: 'S' }
+    }
+
+    fn found(bench: &mut Bench, pids: &[i32]) -> Vec<Action> {
+        bench.asked();
+        let others = pids.iter().copied().map(stray).collect();
+        bench.step(Event::Looked(Look { others, ..Look::default() }));
+        bench.asked()
+    }
+
+    /// The main program has ended, and somebody else is there.
+    fn bench(pid: i32) -> (Bench, Vec<Action>) {
+        let mut bench = Bench::new(vec![plan::Program { main: true, ..program("main") }]);
+        bench.is_alone = false;
+        bench.ends(0, 0, GroupState::Empty);
+        let asked = found(&mut bench, &[pid]);
+        (bench, asked)
+    }
+
+    #[test]
+    fn a_stray_is_asked_first_and_only_once() {
+        let pid = Pid::new(7).unwrap();
+        let (mut bench, asked) = bench(7);
+        assert_eq!(asked, [Action::SignalStray(pid, Signal::TERM), Action::SignalStray(pid, Signal::CONT)]);
+        assert_eq!(found(&mut bench, &[7]), []);
+    }
+
+    #[test]
+    fn one_that_stays_is_killed_when_only_the_reserve_is_left() {
+        let pid = Pid::new(7).unwrap();
+        let (mut bench, _) = bench(7);
+        bench.at(8_099);
+        assert!(!bench.asked().contains(&Action::SignalStray(pid, Signal::KILL)));
+        bench.at(8_100);
+        assert!(bench.asked().contains(&Action::SignalStray(pid, Signal::KILL)));
+    }
+
+    #[test]
+    fn one_that_comes_late_is_killed_at_once() {
+        let (mut bench, _) = bench(7);
+        bench.at(8_100);
+        assert_eq!(found(&mut bench, &[7, 8]), [Action::SignalStray(Pid::new(8).unwrap(), Signal::KILL)]);
+    }
+
+    #[test]
+    fn it_is_over_when_nobody_is_left() {
+        let (mut bench, _) = bench(7);
+        bench.step(Event::Looked(Look { alone: true, ..Look::default() }));
+        assert!(bench.core.is_finished());
     }
 }
