@@ -1,6 +1,7 @@
 //! What `runinit check FILE` prints: how a plan starts, how it stops, and whether the time is enough.
 
 use crate::core::budget::Budget;
+use crate::core::confinement::{Identity, User};
 use crate::core::order::Order;
 use crate::core::plan::{Plan, Program, ProgramId, Step, StepAction};
 use crate::core::share;
@@ -30,6 +31,7 @@ fn write_all(plan: &Plan, out: &mut String) -> fmt::Result {
         let names: Vec<String> = level.iter().map(|p| named(p)).collect();
         writeln!(out, "  {number}. {}", names.join(", "))?;
     }
+    write_identities(&plan.programs, width, out)?;
     writeln!(out, "\nHow each program is stopped:")?;
     for program in &plan.programs {
         writeln!(out, "  {:width$}  {}", program.name, cascade(&program.stop, plan.budget))?;
@@ -43,6 +45,25 @@ fn write_all(plan: &Plan, out: &mut String) -> fmt::Result {
 
 fn named(program: &Program) -> String {
     if program.main { format!("{} (main)", program.name) } else { program.name.clone() }
+}
+
+/// One line for each program that runs as somebody else.
+fn write_identities(programs: &[Program], width: usize, out: &mut String) -> fmt::Result {
+    let mut title = "\nAs whom:\n";
+    for program in programs {
+        let Some(Identity { user, gid }) = &program.launch.confinement.identity else { continue };
+        write!(out, "{title}  {:width$}  ", program.name)?;
+        title = "";
+        match user {
+            None => writeln!(out, "group {gid}")?,
+            Some(User { name, uid, groups }) => {
+                let others: Vec<String> = groups.iter().filter(|g| *g != gid).map(u32::to_string).collect();
+                let also = if others.is_empty() { "" } else { ", also in " };
+                writeln!(out, "{name} (user {uid}, group {gid}{also}{})", others.join(", "))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The programs that start together: each level needs only those before it.
@@ -245,6 +266,18 @@ The worst case:
   The longest chain is api, then db: 12s, which is 3s 900ms more than there is. Its waits are cut to 67 %.
 ";
         assert_eq!(describe(&plan(Budget::Within(S(9)), fleet())), expected);
+    }
+
+    #[test]
+    fn who_runs_as_somebody_else_is_named() {
+        let mut programs = fleet();
+        let user = User { name: "app".to_owned(), uid: 1000, groups: vec![1000, 4, 27] };
+        programs[0].launch.confinement.identity = Some(Identity { user: Some(user), gid: 1000 });
+        programs[2].launch.confinement.identity = Some(Identity { user: None, gid: 8 });
+        let text = describe(&plan(Budget::Within(S(9)), programs));
+        let expected =
+            "\n\nAs whom:\n  api   app (user 1000, group 1000, also in 4, 27)\n  mail  group 8\n\nHow";
+        assert!(text.contains(expected), "{text}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use runinit::config::Diagnostic;
 use runinit::core::process::Pid;
 use runinit::core::shutdown::INTERNAL_ERROR;
 use runinit::os::terminal::Terminal;
-use runinit::os::{signals, stdio, subreaper};
+use runinit::os::{powers, signals, stdio, subreaper};
 use runinit::record::Clock;
 use runinit::runtime::{self, Recorder, Setup};
 use runinit::{check, logging};
@@ -46,6 +46,11 @@ fn start(options: Options) -> u8 {
         Ok(run) => run,
         Err(diagnostics) => return refuse(&diagnostics),
     };
+    let refusals = powers::refusals(&plan.programs);
+    if !refusals.is_empty() {
+        refusals.iter().for_each(|why| logging::say_error(why));
+        return REFUSED;
+    }
     let wants_terminal = plan.programs.iter().any(|program| program.launch.foreground);
     // Different in every container; nothing depends on how good it is.
     plan.seed =
@@ -79,7 +84,13 @@ fn start(options: Options) -> u8 {
 
 fn check_plan(options: Options) -> u8 {
     match cli::plan(options) {
-        Ok(run) => print(&check::describe(&run.plan)),
+        Ok(run) => {
+            // Here may not be where the fleet is to run.
+            for why in powers::refusals(&run.plan.programs) {
+                logging::say_error(&format!("warning: not here: {why}"));
+            }
+            print(&check::describe(&run.plan))
+        }
         Err(diagnostics) => refuse(&diagnostics),
     }
 }

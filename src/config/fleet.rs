@@ -4,11 +4,13 @@ use super::program::{self, Draft};
 use super::reader::Reader;
 use super::report::Report;
 use super::value::Value;
-use super::{Fleet, Init, MainCommand, graph, hygiene, tmux};
+use super::{Fleet, Init, MainCommand, graph, hygiene, identity, tmux};
 use crate::core::budget::Budget;
+use std::path::Path;
 use toml::de::{DeTable, Error};
 
-pub(super) fn read(report: &Report<'_>, main: MainCommand) -> Fleet {
+/// `etc`: where the users and groups are.
+pub(super) fn read(report: &Report<'_>, main: MainCommand, etc: &Path) -> Fleet {
     let mut fleet = Fleet { init: Init::default(), budget: None, programs: Vec::new() };
     let (document, errors) = DeTable::parse_recoverable(report.text());
     if !errors.is_empty() {
@@ -33,6 +35,7 @@ pub(super) fn read(report: &Report<'_>, main: MainCommand) -> Fleet {
             drafts.push(program::from_command_line(table));
         }
         graph::connect(report, &mut drafts);
+        identity::settle(&mut drafts, etc);
         fleet.programs = drafts.into_iter().map(|draft| draft.program).collect();
     }
     fleet

@@ -14,12 +14,14 @@
 //! `[defaults]` stands in for each key that a program does not set. A value is replaced whole, never merged: a program
 //! with an `env` of its own gets nothing of the default `env`.
 
+mod accounts;
 mod confinement;
 mod diagnostic;
 mod env_file;
 mod fleet;
 mod graph;
 mod hygiene;
+mod identity;
 mod nearest;
 mod output;
 mod pending;
@@ -85,8 +87,12 @@ pub fn load(path: &Path, main: MainCommand) -> Result<Fleet, Vec<Diagnostic>> {
 /// # Errors
 /// Everything that is wrong with it, in the order of the text.
 pub fn parse(file_name: &Path, text: &str, main: MainCommand) -> Result<Fleet, Vec<Diagnostic>> {
+    parse_with(file_name, text, main, Path::new("/etc"))
+}
+
+fn parse_with(file_name: &Path, text: &str, main: MainCommand, etc: &Path) -> Result<Fleet, Vec<Diagnostic>> {
     let report = report::Report::new(file_name, text);
-    let fleet = fleet::read(&report, main);
+    let fleet = fleet::read(&report, main, etc);
     let found = report.finish();
     if found.is_empty() { Ok(fleet) } else { Err(found) }
 }

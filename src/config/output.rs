@@ -1,26 +1,32 @@
 //! Where a program's output goes.
 
-use super::reader::Reader;
 use super::value::Value;
+use crate::core::plan::{Output, OutputFile};
 use toml::de::DeValue;
 
 /// The units of a size, in powers of 1000 as disks are sold and logs are rotated.
 const UNITS: [(&str, u64); 4] = [("KB", 1_000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("B", 1)];
+/// How large a file becomes when nobody says.
+const MAX: u64 = 10_000_000;
+/// How many older files are kept when nobody says.
+const KEEP: u32 = 3;
 
-pub(super) fn check(table: &mut Reader<'_>) {
-    table.read("output", output);
-}
-
-fn output(value: Value<'_>) -> Option<()> {
+pub(super) fn read(value: Value<'_>) -> Option<Output> {
     if !matches!(value.item.get_ref(), DeValue::Table(_)) {
-        return value.word(&["inherit", "prefix", "json", "null"]).map(drop);
+        return Some(match value.word(&["inherit", "prefix", "json", "null"])? {
+            "prefix" => Output::Prefix,
+            "json" => Output::Json,
+            "null" => Output::Null,
+            _ => Output::Inherit,
+        });
     }
     let mut table = value.table("\"output\"")?;
-    table.need("file", Value::path);
-    table.read("max", size);
-    table.read("keep", |v| v.integer(0..=1000));
+    let path = table.need("file", Value::path);
+    let max = table.read("max", size).unwrap_or(MAX);
+    let keep = table.read("keep", |v| v.integer(0..=1000));
+    let keep = keep.and_then(|keep| u32::try_from(keep).ok()).unwrap_or(KEEP);
     table.finish();
-    Some(())
+    Some(Output::File(OutputFile { path: path?, max, keep }))
 }
 
 fn size(value: Value<'_>) -> Option<u64> {

@@ -1,5 +1,6 @@
 //! One `[[program]]`, and the `[defaults]` for all of them.
 
+use super::identity::{self, Wish};
 use super::reader::Reader;
 use super::value::{Value, signal_named};
 use super::{MainCommand, confinement, env_file, output, stop, supervision, tmux};
@@ -27,6 +28,8 @@ pub(super) struct Draft<'a> {
     pub(super) after: Vec<(Value<'a>, &'a str)>,
     /// Its dependencies are those of `[defaults]`.
     pub(super) after_is_default: bool,
+    /// As whom it runs, not yet looked up.
+    pub(super) identity: Wish<'a>,
 }
 
 /// Checks the defaults, even those that every program overrides.
@@ -92,10 +95,11 @@ fn settings<'a>(table: &mut Reader<'a>, is_default: bool) -> Draft<'a> {
     program.launch.clear_env = table.read("clear_env", Value::boolean).unwrap_or_default();
     program.launch.cwd = table.read("cwd", Value::path);
     supervision::read(table, &mut program);
-    confinement::check(table);
-    output::check(table);
+    program.launch.confinement = confinement::read(table);
+    let identity = identity::read(table);
+    program.launch.output = table.read("output", output::read).unwrap_or_default();
     let after_is_default = !table.has("after");
-    Draft { program, name_offset: table.offset(), main_offset: None, after, after_is_default }
+    Draft { program, name_offset: table.offset(), main_offset: None, after, after_is_default, identity }
 }
 
 fn name(value: Value<'_>) -> Option<&str> {

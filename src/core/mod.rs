@@ -22,6 +22,7 @@ pub mod action;
 mod bench;
 pub mod budget;
 mod checking;
+pub mod confinement;
 mod ending;
 pub mod event;
 mod forwarding;

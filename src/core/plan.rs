@@ -1,6 +1,7 @@
 //! What is to run and how it is to stop: the core's input, made from the command line or a configuration.
 
 use super::budget::Budget;
+use super::confinement::Confinement;
 use super::policy::{Backoff, Health, Ready, Restart};
 use super::signal::Signal;
 use std::collections::BTreeMap;
@@ -110,10 +111,14 @@ pub struct Launch {
     pub cwd: Option<PathBuf>,
     /// What it reads.
     pub stdin: Stdin,
+    /// Where what it prints goes.
+    pub output: Output,
     /// It gets the terminal, if runinit has it.
     pub foreground: bool,
     /// What it leads.
     pub leads: Leads,
+    /// As whom it runs and what it may do.
+    pub confinement: Confinement,
 }
 
 /// What a new program leads.
@@ -138,6 +143,33 @@ pub enum Stdin {
     Null,
     /// A pipe that `stdin` steps write to.
     Pipe,
+}
+
+/// Where what a program prints goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Output {
+    /// To runinit's own standard output and standard error, untouched.
+    #[default]
+    Inherit,
+    /// Nowhere.
+    Null,
+    /// There too, line by line, with the program's name before each.
+    Prefix,
+    /// To runinit's standard output, each line an object.
+    Json,
+    /// To a file.
+    File(OutputFile),
+}
+
+/// A file that is put aside when it has grown. Programs that name the same one share it, with the first one's limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputFile {
+    /// Where it is; older ones have `.1`, `.2` and so on behind.
+    pub path: PathBuf,
+    /// The most bytes it holds.
+    pub max: u64,
+    /// How many older ones there are.
+    pub keep: u32,
 }
 
 /// What happens when a program failed for good.

@@ -1,11 +1,17 @@
 //! How it is done: the system's side, in small typed pieces. The only place with libc and nix, and unsafe code in
-//! `raw` alone. Nothing here decides anything, and nothing blocks but [`wait`].
+//! `raw` alone. Nothing here decides anything, and nothing blocks but [`poller`].
 
+mod confine;
 pub mod connect;
+pub mod descriptors;
 pub mod kill;
 pub mod log_sink;
 pub mod notify;
+pub mod outlet;
+pub mod output;
 pub mod pipe;
+pub mod poller;
+pub mod powers;
 pub mod processes;
 mod raw;
 pub mod reap;
@@ -15,4 +21,3 @@ pub mod spawn;
 pub mod stdio;
 pub mod subreaper;
 pub mod terminal;
-pub mod wait;

@@ -1,4 +1,4 @@
-//! What programs read from.
+//! What programs read from and write to.
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::stat::Mode;
@@ -23,4 +23,23 @@ pub fn to_write_without_waiting() -> nix::Result<(OwnedFd, OwnedFd)> {
     // The two ends are two descriptions, so the program's own end goes on blocking.
     fcntl(&writing, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     Ok((reading, writing))
+}
+
+/// A pipe from a program: its reading end, on which no reading waits, and the program's own end.
+///
+/// # Errors
+/// No descriptor is left (EMFILE, ENFILE).
+pub fn to_read_without_waiting() -> nix::Result<(OwnedFd, OwnedFd)> {
+    let (reading, writing) = pipe2(OFlag::O_CLOEXEC)?;
+    // The two ends are two descriptions, so the program's own end goes on blocking.
+    fcntl(&reading, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    Ok((reading, writing))
+}
+
+/// What swallows everything.
+///
+/// # Errors
+/// There is no /dev/null, or no descriptor is left.
+pub fn nowhere_to_write() -> nix::Result<OwnedFd> {
+    open("/dev/null", OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())
 }

@@ -27,6 +27,23 @@ pub fn look(own: Pid) -> Look {
     Look { alone, blind: false, others }
 }
 
+/// Whether a process belongs to a program: it is in the group of its leader, or descends from it. `None` if it is gone.
+pub fn belongs_to(pid: Pid, leader: Pid) -> Option<bool> {
+    /// Deeper trees are nobody's.
+    const DEPTH: usize = 64;
+    let mut process = read(pid.number())?;
+    for _ in 0..DEPTH {
+        if process.pid == leader || process.pgid == leader.number() {
+            return Some(true);
+        }
+        match read(process.parent) {
+            Some(parent) => process = parent,
+            None => return Some(false),
+        }
+    }
+    Some(false)
+}
+
 /// The command line of a process, if it can still be read.
 pub fn command(pid: Pid) -> Option<String> {
     let mut line = Vec::new();

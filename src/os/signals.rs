@@ -17,6 +17,8 @@ pub struct Inherited {
     pub mask: u64,
     /// SIGCHLD was ignored.
     pub ignore_sigchld: bool,
+    /// The limits on descriptors, soft and hard, if runinit has raised its own.
+    pub descriptors: Option<(u64, u64)>,
 }
 
 /// The descriptor that all signals arrive at.
@@ -45,7 +47,7 @@ pub fn take_over() -> nix::Result<(Signals, Inherited)> {
         raw::set_sigchld_ignored(false);
     }
     let descriptor = raw::signal_descriptor(u64::MAX)?;
-    Ok((Signals { descriptor }, Inherited { mask, ignore_sigchld }))
+    Ok((Signals { descriptor }, Inherited { mask, ignore_sigchld, descriptors: None }))
 }
 
 /// Stops this process, and returns when it is continued. PID 1 cannot be stopped.

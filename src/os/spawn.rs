@@ -1,5 +1,6 @@
 //! Starting a program: exactly as runinit itself was started, in a group of its own.
 
+use super::confine;
 use super::raw::{self, Birth, BirthFailure, Stage};
 use super::signals::Inherited;
 use crate::core::event::{SpawnFailure, SpawnFailureKind};
@@ -21,8 +22,10 @@ const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
 pub struct Surroundings<'a> {
     /// Handed on as it came.
     pub inherited: Inherited,
-    /// Becomes descriptor 0; `None`: runinit's own is kept.
-    pub stdin: Option<BorrowedFd<'a>>,
+    /// Become descriptors 0, 1 and 2; `None`: runinit's own is kept.
+    pub standard: [Option<BorrowedFd<'a>>; 3],
+    /// Another descriptor, and the number it gets, 3 or more.
+    pub descriptor: Option<(BorrowedFd<'a>, i32)>,
     /// The terminal to be in the foreground of.
     pub terminal: Option<BorrowedFd<'a>>,
 }
@@ -48,11 +51,18 @@ pub fn spawn(launch: &Launch, surroundings: Surroundings<'_>) -> Result<Pid, Spa
         shell_argv: shell_argv.as_mut_ptr(),
         environment: own_environment.as_ref().map_or_else(raw::environment, Vec::as_ptr),
         cwd: strings.cwd.as_ref().map_or(ptr::null(), |cwd| cwd.as_ptr()),
-        stdin: surroundings.stdin.map(|fd| fd.as_raw_fd()),
+        standard: surroundings.standard.map(|descriptor| descriptor.map(|fd| fd.as_raw_fd())),
+        descriptor: surroundings.descriptor.map(|(fd, number)| (fd.as_raw_fd(), number)),
         terminal: surroundings.terminal.map(|fd| fd.as_raw_fd()),
         leads: launch.leads,
         mask: surroundings.inherited.mask,
         ignore_sigchld: surroundings.inherited.ignore_sigchld,
+        confine: confine::prepare(&launch.confinement),
+        descriptors: surroundings
+            .inherited
+            .descriptors
+            .filter(|_| !launch.confinement.limits.iter().any(|limit| limit.name == "nofile"))
+            .map(|(soft, hard)| [soft, hard]),
         failure: None,
     };
     match raw::spawn(&mut birth) {
@@ -70,12 +80,22 @@ fn explain(launch: &Launch, failure: Option<BirthFailure>, errno: Errno) -> Spaw
         Some(Stage::Group) => {
             (SpawnFailureKind::NotExecutable, format!("cannot start {name} in its own group: {why}"))
         }
-        Some(Stage::Stdin) => {
-            (SpawnFailureKind::NotExecutable, format!("cannot start {name} with its standard input: {why}"))
+        Some(Stage::Standard) => {
+            let message = format!("cannot start {name} with its descriptors: {why}");
+            (SpawnFailureKind::NotExecutable, message)
         }
         Some(Stage::Cwd) => {
             let cwd = launch.cwd.as_deref().unwrap_or(std::path::Path::new("/")).display();
             (SpawnFailureKind::NotExecutable, format!("cannot start {name} in {cwd}: {why}"))
+        }
+        Some(Stage::Confine(step)) => {
+            // setresuid(2): EAGAIN is the user's limit on processes, which may have room again.
+            let kind = match errno {
+                Errno::EAGAIN | Errno::ENOMEM => SpawnFailureKind::NoRoom,
+                _ => SpawnFailureKind::NotExecutable,
+            };
+            let step = confine::describe(step, &launch.confinement);
+            (kind, format!("cannot start {name}: {step}: {why}"))
         }
         Some(Stage::Interpreter) => (
             SpawnFailureKind::NotExecutable,

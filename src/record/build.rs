@@ -20,8 +20,11 @@ impl Clock {
     }
 }
 
+/// The last lines of a program.
+pub type LastLines<'a> = dyn Fn(ProgramId) -> Vec<String> + 'a;
+
 /// The record as of now.
-pub fn build(core: &Core, clock: Clock, now: Moment) -> Record {
+pub fn build(core: &Core, last_lines: &LastLines<'_>, clock: Clock, now: Moment) -> Record {
     let shutdown = core.shutdown();
     let began = shutdown.map(|shutdown| shutdown.began);
     let times = Times { zero: began.unwrap_or_default(), now };
@@ -49,7 +52,13 @@ pub fn build(core: &Core, clock: Clock, now: Moment) -> Record {
         elapsed_ms: began.map_or(0, |began| ms(now.saturating_sub(began))),
         exit_code: core.is_finished().then(|| core.exit_code()),
         active_tasks: shutdown.map_or(Vec::new(), |s| s.active.iter().copied().map(name).collect()),
-        programs: core.programs().map(|(spec, program)| build_program(spec, program, clock, times)).collect(),
+        programs: (0..)
+            .zip(core.programs())
+            .map(|(index, (spec, program))| Program {
+                last_output: last_lines(ProgramId(index)),
+                ..build_program(spec, program, clock, times)
+            })
+            .collect(),
         strays: sweep.map_or(Vec::new(), |sweep| {
             let stray = |(pid, stray): (&process::Pid, &crate::core::sweep::Stray)| Stray {
                 pid: pid.number(),

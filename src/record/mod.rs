@@ -2,7 +2,7 @@
 
 mod build;
 
-pub use build::{Clock, build};
+pub use build::{Clock, LastLines, build};
 use serde::{Deserialize, Serialize};
 
 /// The version of the fields.

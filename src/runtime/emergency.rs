@@ -5,7 +5,8 @@ use crate::core::budget::Moment;
 use crate::core::process::Pid;
 use crate::core::shutdown::INTERNAL_ERROR;
 use crate::core::signal::Signal;
-use crate::os::{kill, processes, reap, wait};
+use crate::os::poller::Poller;
+use crate::os::{kill, processes, reap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -30,14 +31,16 @@ impl Runtime {
             if self.now() >= kill_at {
                 self.signal_all(Signal::KILL);
             }
-            wait::readable(self.signals.as_fd(), Some(LOOK_EVERY));
+            // For signals alone.
+            Poller::default().wait(self.signals.as_fd(), Some(LOOK_EVERY), &mut Vec::new());
             while self.signals.read(&mut arrived) {}
             arrived.clear();
         }
         let now: Moment = self.now();
         let recorded = catch_unwind(AssertUnwindSafe(|| {
             self.core.abandon(now);
-            self.recorder.write(&self.core, now, true);
+            self.drain_outputs();
+            self.record(true);
         }));
         if recorded.is_err() {
             log::error!("the record could not be written either");

@@ -7,10 +7,14 @@
 //! From the first start on, no error ends runinit. What fails is logged, and is an event or nothing at all.
 
 mod emergency;
+mod hearing;
+mod output;
 mod perform;
 mod recorder;
 
 pub use recorder::Recorder;
+
+use hearing::Hearing;
 
 use crate::core::Core;
 use crate::core::budget::Moment;
@@ -18,10 +22,12 @@ use crate::core::event::{Event, Received, Sender};
 use crate::core::plan::{Plan, ProgramId};
 use crate::core::process::{Exit, Pid};
 use crate::core::signal::Signal;
+use crate::os::output::Outputs;
+use crate::os::poller::{Poller, Token};
 use crate::os::reap::{self, Changed, Left};
 use crate::os::signals::{Arrived, Inherited, Signals};
 use crate::os::terminal::Terminal;
-use crate::os::{processes, wait};
+use crate::os::{descriptors, processes};
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -49,6 +55,8 @@ pub struct Setup {
 struct Runtime {
     core: Core,
     signals: Signals,
+    poller: Poller,
+    hearing: Hearing,
     inherited: Inherited,
     terminal: Option<Terminal>,
     recorder: Recorder,
@@ -56,6 +64,7 @@ struct Runtime {
     started: Instant,
     /// The writing ends of the standard inputs that `stdin` steps write to.
     inputs: BTreeMap<ProgramId, OwnedFd>,
+    outputs: Outputs,
     /// Taken when the log is started.
     log: Option<String>,
     exit_code: Option<u8>,
@@ -64,10 +73,14 @@ struct Runtime {
 /// Runs the plan to its end and returns runinit's exit code. A panic inside ends everything that was started and is
 /// recorded.
 pub fn run(setup: Setup) -> u8 {
+    let descriptors = descriptors::make_room_for(setup.plan.programs.len());
     let mut runtime = Runtime {
+        outputs: output::outputs(&setup.plan),
         core: Core::new(setup.plan),
         signals: setup.signals,
-        inherited: setup.inherited,
+        poller: Poller::default(),
+        hearing: Hearing::default(),
+        inherited: Inherited { descriptors, ..setup.inherited },
         terminal: setup.terminal,
         recorder: setup.recorder,
         own: setup.own,
@@ -93,13 +106,23 @@ impl Runtime {
         self.recorder.begin();
         inject_fault();
         let mut is_more = true;
+        let mut ready = Vec::new();
         loop {
             if let Some(code) = self.exit_code {
                 return code;
             }
             let wait = self.core.deadline().map(|at| at.saturating_sub(self.now()));
-            wait::readable(self.signals.as_fd(), if is_more { Some(Moment::ZERO) } else { wait });
-            is_more = self.round();
+            let wait = if is_more { Some(Moment::ZERO) } else { wait };
+            let is_signalled = self.poller.wait(self.signals.as_fd(), wait, &mut ready);
+            let now = self.now();
+            // A passed deadline is a reason to look for exits too; pipes that are never quiet are none.
+            let is_to_hear = is_signalled || is_more || ready.is_empty();
+            // What a program has printed is handed on before its exit is told.
+            self.serve(&mut ready, now);
+            if is_to_hear {
+                is_more = self.hear_signals(now);
+            }
+            self.handle(Event::Tick, now);
         }
     }
 
@@ -113,15 +136,29 @@ impl Runtime {
         self.started.elapsed()
     }
 
-    /// True if more may be waiting already.
-    fn round(&mut self) -> bool {
-        let now = self.now();
+    fn serve(&mut self, ready: &mut Vec<Token>, now: Moment) {
+        for token in ready.drain(..) {
+            match token {
+                Token::Output(place) => self.outputs.serve(place, &mut self.poller),
+                // The end of the round hands on what there is.
+                Token::Standard(_) => {}
+                Token::Notify(index) => self.hear_messages(ProgramId(index), now),
+                Token::ReadyPipe(index) => self.hear_pipe(ProgramId(index), now),
+                Token::Connection(index) => self.hear_connection(ProgramId(index), now),
+            }
+        }
+        self.outputs.end_round(&mut self.poller);
+    }
+
+    /// Takes in exits and signals. True if more may be waiting already.
+    fn hear_signals(&mut self, now: Moment) -> bool {
         let mut arrived = Vec::new();
         let more_signals = self.signals.read(&mut arrived);
         let mut changed = Changed::default();
         let left = reap::reap(&mut changed);
         if !changed.reaped.is_empty() {
             self.handle(Event::Reaped(changed.reaped), now);
+            self.end_outputs();
         }
         for (pid, signal) in changed.stopped {
             self.handle(Event::Stopped(pid, signal), now);
@@ -131,7 +168,6 @@ impl Runtime {
                 self.handle(Event::Signal(received), now);
             }
         }
-        self.handle(Event::Tick, now);
         more_signals || left == Left::Perhaps
     }
 

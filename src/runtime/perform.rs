@@ -7,10 +7,12 @@ use crate::core::plan::{Launch, Leads, ProgramId, Stdin, StepAction};
 use crate::core::policy::{Check, Ready, ReadyBy};
 use crate::core::process::Pid;
 use crate::core::signal::Signal;
+use crate::os::output::Writers;
 use crate::os::spawn::Surroundings;
 use crate::os::terminal::Terminal;
 use crate::os::{kill, pipe, processes, signals, spawn};
 use nix::errno::Errno;
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -20,9 +22,11 @@ impl Runtime {
         match action {
             Action::Spawn(id) => Some(Event::Spawned(id, self.spawn(id))),
             Action::RunStep(id, step) => Some(Event::StepSpawned(id, self.spawn_step(id, step))),
-            Action::Ask(id, purpose) => Some(self.ask(id, purpose)),
-            // Only commands are asked for longer than a moment, and those are killed.
-            Action::StopAsking(_) => None,
+            Action::Ask(id, purpose) => self.ask(id, purpose),
+            Action::StopAsking(id) => {
+                self.stop_connecting(id);
+                None
+            }
             Action::WriteStdin(id, step) => Some(Event::StdinWritten(id, self.write_stdin(id, step))),
             Action::Signal(id, target, signal) => self.signal(id, target, signal),
             Action::KillCommand(pgid) => {
@@ -58,7 +62,7 @@ impl Runtime {
                 None
             }
             Action::Record => {
-                self.recorder.write(&self.core, self.now(), false);
+                self.record(false);
                 None
             }
             Action::Say(level, text) => {
@@ -67,7 +71,8 @@ impl Runtime {
                 None
             }
             Action::Finish(code) => {
-                self.recorder.write(&self.core, self.now(), true);
+                self.drain_outputs();
+                self.record(true);
                 self.exit_code = Some(code);
                 None
             }
@@ -75,21 +80,33 @@ impl Runtime {
     }
 
     fn spawn(&mut self, id: ProgramId) -> Result<Pid, SpawnFailure> {
-        let launch = &self.core.plan().programs[id.0].launch;
-        let stdin = open_stdin(launch).map_err(|errno| SpawnFailure {
+        let output = self.open_output(id)?;
+        let no_room = |what: &str, errno: Errno| SpawnFailure {
             kind: SpawnFailureKind::NoRoom,
-            message: format!("cannot open its standard input: {}", errno.desc()),
-        })?;
+            message: format!("cannot open {what}: {}", errno.desc()),
+        };
+        let voice =
+            self.give_voice(id).map_err(|errno| no_room("what it says that it is ready by", errno))?;
+        let mut launch = Cow::Borrowed(&self.core.plan().programs[id.0].launch);
+        if let Some(variable) = voice.environment {
+            launch.to_mut().env.push(variable);
+        }
+        let stdin = open_stdin(&launch).map_err(|errno| no_room("its standard input", errno))?;
         let surroundings = Surroundings {
             inherited: self.inherited,
-            stdin: stdin.as_ref().map(|(reading, _)| reading.as_fd()),
+            standard: [
+                stdin.as_ref().map(|(reading, _)| reading.as_fd()),
+                output.as_ref().map(Writers::stdout),
+                output.as_ref().map(Writers::stderr),
+            ],
+            descriptor: voice.descriptor.as_ref().map(|(writing, number)| (writing.as_fd(), *number)),
             terminal: if launch.foreground {
                 self.terminal.as_ref().and_then(Terminal::to_give)
             } else {
                 None
             },
         };
-        let pid = spawn::spawn(launch, surroundings)?;
+        let pid = spawn::spawn(&launch, surroundings)?;
         if let Some((_, Some(writing))) = stdin {
             self.inputs.insert(id, writing);
         }
@@ -105,17 +122,19 @@ impl Runtime {
     }
 
     /// A stop command runs where its program does, with its environment.
-    fn spawn_step(&self, id: ProgramId, step: usize) -> Option<Pid> {
+    fn spawn_step(&mut self, id: ProgramId, step: usize) -> Option<Pid> {
         let program = &self.core.plan().programs[id.0];
         let StepAction::Run(argv) = &program.stop.get(step)?.action else { return None };
-        self.spawn_command(id, argv, "stop command")
+        self.spawn_command(id, argv.clone(), "stop command")
     }
 
-    /// A command about a program runs where that does, with its environment.
-    fn spawn_command(&self, id: ProgramId, argv: &[OsString], what: &str) -> Option<Pid> {
+    /// A command about a program runs where that does, with its environment, and what it prints goes the same way.
+    fn spawn_command(&mut self, id: ProgramId, argv: Vec<OsString>, what: &str) -> Option<Pid> {
+        // A stop command is worth more than its output.
+        let output = self.open_output(id).ok().flatten();
         let program = &self.core.plan().programs[id.0];
         let launch = Launch {
-            argv: argv.to_vec(),
+            argv,
             stdin: Stdin::Null,
             foreground: false,
             leads: Leads::Group,
@@ -123,7 +142,9 @@ impl Runtime {
         };
         let nothing = pipe::nothing_to_read();
         let stdin = nothing.as_ref().ok().map(AsFd::as_fd);
-        let surroundings = Surroundings { inherited: self.inherited, stdin, terminal: None };
+        let standard = [stdin, output.as_ref().map(Writers::stdout), output.as_ref().map(Writers::stderr)];
+        let surroundings =
+            Surroundings { inherited: self.inherited, standard, descriptor: None, terminal: None };
         match spawn::spawn(&launch, surroundings) {
             Ok(pid) => Some(pid),
             Err(failure) => {
@@ -133,17 +154,17 @@ impl Runtime {
         }
     }
 
-    fn ask(&self, id: ProgramId, purpose: Purpose) -> Event {
+    fn ask(&mut self, id: ProgramId, purpose: Purpose) -> Option<Event> {
         let program = &self.core.plan().programs[id.0];
         let check = match (purpose, &program.ready, &program.health) {
-            (Purpose::Ready, Some(Ready { by: ReadyBy::Check(check), .. }), _) => check,
-            (Purpose::Health, _, Some(health)) => &health.check,
-            _ => return Event::Checked(id, false),
+            (Purpose::Ready, Some(Ready { by: ReadyBy::Check(check), .. }), _) => check.clone(),
+            (Purpose::Health, _, Some(health)) => health.check.clone(),
+            _ => return Some(Event::Checked(id, false)),
         };
         match check {
-            Check::Exec(argv) => Event::CheckSpawned(id, self.spawn_command(id, argv, "check")),
-            Check::File(path) => Event::Checked(id, path.exists()),
-            Check::Tcp(_) => Event::Checked(id, false),
+            Check::Exec(argv) => Some(Event::CheckSpawned(id, self.spawn_command(id, argv, "check"))),
+            Check::File(path) => Some(Event::Checked(id, path.exists())),
+            Check::Tcp(address) => self.ask_by_connecting(id, address),
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::core::Core;
 use crate::core::budget::Moment;
 use crate::os::record_file::{self, RecordFile};
-use crate::record::{self, Clock, Phase};
+use crate::record::{self, Clock, LastLines, Phase};
 use log::Level;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -54,9 +54,9 @@ impl Recorder {
     }
 
     /// Writes the record as it stands; the last one is on the disk when this returns.
-    pub(super) fn write(&mut self, core: &Core, now: Moment, is_last: bool) {
+    pub(super) fn write(&mut self, core: &Core, last_lines: &LastLines<'_>, now: Moment, is_last: bool) {
         let (Some(path), Some(file)) = (&self.path, &self.file) else { return };
-        let json = record::build(core, self.clock, now).to_json();
+        let json = record::build(core, last_lines, self.clock, now).to_json();
         match file.write(&json, is_last) {
             Ok(()) => self.told = false,
             Err(error) if !self.told => {

@@ -1,130 +1,52 @@
-//! The system calls that no safe wrapper offers as they are needed here. Nothing else in the crate is unsafe.
-#![allow(unsafe_code)]
+//! The child's side of a start: from the clone to the exec.
 
+use super::confine::{Confine, Dumpable, Step, confine};
+use super::{set_sigchld_ignored, set_signal_mask};
 use crate::core::plan::Leads;
 use libc::{c_char, c_int, c_void};
 use nix::errno::Errno;
-use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::RawFd;
 use std::ptr;
-
-/// The size of the kernel's own signal set, in bytes: 64 signals.
-const KERNEL_SET_SIZE: usize = 8;
-
-/// Replaces the signal mask and returns the one before. The C library's sigprocmask(3) leaves out 32 and 33, which it
-/// keeps for itself; the kernel does not.
-pub(super) fn set_signal_mask(mask: u64) -> u64 {
-    let mut old = 0u64;
-    // SAFETY: both pointers are to live sets of the size given.
-    unsafe {
-        libc::syscall(
-            libc::SYS_rt_sigprocmask,
-            libc::SIG_SETMASK,
-            &raw const mask,
-            &raw mut old,
-            KERNEL_SET_SIZE,
-        );
-    }
-    old
-}
-
-/// The signals that are blocked and have come.
-pub(super) fn pending_signals() -> u64 {
-    let mut pending = 0u64;
-    // SAFETY: the pointer is to a live set of the size given.
-    unsafe { libc::syscall(libc::SYS_rt_sigpending, &raw mut pending, KERNEL_SET_SIZE) };
-    pending
-}
-
-/// signalfd(2), non-blocking and close-on-exec, for the signals in the mask.
-pub(super) fn signal_descriptor(mask: u64) -> nix::Result<OwnedFd> {
-    let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
-    // SAFETY: the pointer is to a live set of the size given.
-    let fd = unsafe { libc::syscall(libc::SYS_signalfd4, -1, &raw const mask, KERNEL_SET_SIZE, flags) };
-    #[allow(clippy::cast_possible_truncation)] // a descriptor, or -1
-    let fd = Errno::result(fd)? as RawFd;
-    // SAFETY: the descriptor is new, so nobody else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-/// True if SIGCHLD was inherited as ignored. The kernel then reaps children itself and wait(2) finds none.
-pub(super) fn is_sigchld_ignored() -> bool {
-    // SAFETY: a null new action only asks; sigaction is plain data, for which zeroes are a value.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        libc::sigaction(libc::SIGCHLD, ptr::null(), &raw mut action);
-        action.sa_sigaction == libc::SIG_IGN
-    }
-}
-
-/// Sets SIGCHLD to ignored or to its default.
-pub(super) fn set_sigchld_ignored(ignored: bool) {
-    let handler = if ignored { libc::SIG_IGN } else { libc::SIG_DFL };
-    // SAFETY: neither is a function to be called.
-    unsafe { libc::signal(libc::SIGCHLD, handler) };
-}
-
-/// kill(2) with any signal number; nix knows no real-time ones.
-pub(super) fn kill(pid: i32, signal: c_int) -> nix::Result<()> {
-    // SAFETY: no memory is passed.
-    Errno::result(unsafe { libc::kill(pid, signal) }).map(drop)
-}
-
-/// A child that changed its state and the status as the kernel gives it, without waiting. nix refuses the status of a
-/// child that died of a real-time signal (EINVAL), and its exit would be lost.
-pub(super) fn wait_any(flags: c_int) -> nix::Result<(i32, c_int)> {
-    let mut status = 0;
-    // SAFETY: the pointer is to a live integer.
-    let pid = Errno::result(unsafe { libc::waitpid(-1, &raw mut status, flags | libc::WNOHANG) })?;
-    Ok((pid, status))
-}
-
-/// A standard descriptor, 0 to 2. It may be closed; the system then says EBADF.
-pub(super) fn standard(number: RawFd) -> BorrowedFd<'static> {
-    // SAFETY: never -1, and runinit never closes these, so whoever borrows them keeps what is there.
-    unsafe { BorrowedFd::borrow_raw(number) }
-}
-
-/// The environment of this process, as exec wants it.
-pub(super) fn environment() -> *const *const c_char {
-    unsafe extern "C" {
-        static environ: *const *const c_char;
-    }
-    // SAFETY: nothing in this program changes its environment.
-    unsafe { environ }
-}
 
 /// What a new process does before it becomes another program. All memory is prepared by the parent.
 #[derive(Debug)]
-pub(super) struct Birth {
+pub(in crate::os) struct Birth {
     /// Tried in turn as execvp(3) does; ends with a null pointer.
-    pub(super) candidates: *const *const c_char,
-    pub(super) argv: *const *const c_char,
+    pub(in crate::os) candidates: *const *const c_char,
+    pub(in crate::os) argv: *const *const c_char,
     /// `/bin/sh`, room for the candidate's path, the arguments: for a script without `#!` (ENOEXEC).
-    pub(super) shell_argv: *mut *const c_char,
-    pub(super) environment: *const *const c_char,
-    pub(super) cwd: *const c_char,
-    pub(super) stdin: Option<RawFd>,
+    pub(in crate::os) shell_argv: *mut *const c_char,
+    pub(in crate::os) environment: *const *const c_char,
+    pub(in crate::os) cwd: *const c_char,
+    /// What become descriptors 0, 1 and 2; none of these numbers is among them.
+    pub(in crate::os) standard: [Option<RawFd>; 3],
+    /// Another, and the number it gets.
+    pub(in crate::os) descriptor: Option<(RawFd, i32)>,
     /// The terminal whose foreground group the process is to become.
-    pub(super) terminal: Option<RawFd>,
-    pub(super) leads: Leads,
-    pub(super) mask: u64,
-    pub(super) ignore_sigchld: bool,
-    pub(super) failure: Option<BirthFailure>,
+    pub(in crate::os) terminal: Option<RawFd>,
+    pub(in crate::os) leads: Leads,
+    pub(in crate::os) mask: u64,
+    pub(in crate::os) ignore_sigchld: bool,
+    pub(in crate::os) confine: Option<Confine>,
+    /// The soft and the hard limit on descriptors.
+    pub(in crate::os) descriptors: Option<[u64; 2]>,
+    pub(in crate::os) failure: Option<BirthFailure>,
 }
 
 /// The step of a birth that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct BirthFailure {
-    pub(super) stage: Stage,
-    pub(super) errno: i32,
+pub(in crate::os) struct BirthFailure {
+    pub(in crate::os) stage: Stage,
+    pub(in crate::os) errno: i32,
 }
 
 /// What a new process was about to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(in crate::os) enum Stage {
     Group,
     Cwd,
-    Stdin,
+    Standard,
+    Confine(Step),
     Exec,
     /// The file is there, but not the interpreter that it names: execve(2) says ENOENT for both.
     Interpreter,
@@ -133,10 +55,11 @@ pub(super) enum Stage {
 /// Starts a process as `posix_spawn(3)` does inside: it shares the memory and this thread is suspended until it has become
 /// the program or has failed, so there is no moment at which it could miss a signal and no copy of the page tables.
 /// All signals must be blocked. `birth.failure` tells what failed in the child; without it, the clone itself did.
-pub(super) fn spawn(birth: &mut Birth) -> nix::Result<i32> {
+pub(in crate::os) fn spawn(birth: &mut Birth) -> nix::Result<i32> {
     /// Enough for a handful of frames that call the system directly.
     const STACK: usize = 32 * 1024;
     let mut stack = Vec::<u8>::with_capacity(STACK);
+    let dumpable = birth.confine.as_ref().map(|_| Dumpable::now());
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
     // SAFETY: the stack outlives the child's use of it, as CLONE_VFORK holds this thread until the exec or the exit;
     // its top is aligned to 16 bytes, as both ABIs want it. `be_born` gets the pointer to `birth` that it expects, and
@@ -146,7 +69,11 @@ pub(super) fn spawn(birth: &mut Birth) -> nix::Result<i32> {
         let top = end.sub(end as usize % 16);
         libc::clone(be_born, top.cast::<c_void>(), flags, ptr::from_mut(birth).cast::<c_void>())
     };
-    let pid = Errno::result(pid)?;
+    let pid = Errno::result(pid);
+    if let Some(dumpable) = dumpable {
+        dumpable.restore();
+    }
+    let pid = pid?;
     let Some(failure) = birth.failure else { return Ok(pid) };
     // SAFETY: no status is asked for. The child is in its _exit(2) already, so this does not wait for anything.
     unsafe { libc::waitpid(pid, ptr::null_mut(), 0) };
@@ -187,11 +114,33 @@ unsafe fn prepare(birth: &Birth) -> Option<(Stage, i32)> {
         if !birth.cwd.is_null() && libc::chdir(birth.cwd) != 0 {
             return failed(Stage::Cwd);
         }
-        if let Some(stdin) = birth.stdin
-            && libc::dup2(stdin, 0) < 0
-        {
-            return failed(Stage::Stdin);
+        for (number, descriptor) in (0..).zip(birth.standard) {
+            if let Some(descriptor) = descriptor
+                && libc::dup2(descriptor, number) < 0
+            {
+                return failed(Stage::Standard);
+            }
         }
+        // Last, since its number may be that of one of those. dup2(2) onto itself would leave it close-on-exec.
+        if let Some((descriptor, number)) = birth.descriptor {
+            let given = if descriptor == number {
+                libc::fcntl(number, libc::F_SETFD, 0)
+            } else {
+                libc::dup2(descriptor, number)
+            };
+            if given < 0 {
+                return failed(Stage::Standard);
+            }
+        }
+    }
+    if let Some(wanted) = &birth.confine
+        && let Err((step, errno)) = confine(wanted)
+    {
+        return Some((Stage::Confine(step), errno));
+    }
+    if let Some(limit) = &birth.descriptors {
+        // It cannot fail: it was so before. SAFETY: the kernel's rlimit64 is two such integers.
+        unsafe { libc::syscall(libc::SYS_prlimit64, 0, libc::RLIMIT_NOFILE, limit.as_ptr(), 0usize) };
     }
     if birth.ignore_sigchld {
         set_sigchld_ignored(true);

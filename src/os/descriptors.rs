@@ -1,0 +1,25 @@
+//! How many descriptors may be open.
+//!
+//! The soft limit is often 1,024, for the sake of programs that use select(2) (getrlimit(2)). A large fleet that is heard
+//! needs more, and runinit uses no select(2): it takes what the hard limit allows, and hands on to programs what came in.
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+/// A program's standard input, output and error, what it says that it is ready by, and two for a command about it.
+const PER_PROGRAM: u64 = 6;
+/// runinit's own.
+const OWN: u64 = 64;
+/// There is always room for so many, and nobody is asked.
+const NO_QUESTION: u64 = 256;
+
+/// Makes room for a fleet of this size, if there is too little. What came in is returned then: soft and hard limit.
+pub fn make_room_for(programs: usize) -> Option<(u64, u64)> {
+    let wanted = programs as u64 * PER_PROGRAM + OWN;
+    if wanted <= NO_QUESTION {
+        return None;
+    }
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok().filter(|(soft, _)| *soft < wanted)?;
+    // More than the system's limit (EPERM), then: as good as it gets.
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).ok()?;
+    Some((soft, hard))
+}

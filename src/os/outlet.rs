@@ -1,0 +1,85 @@
+//! Standard output and standard error, without ever waiting for whoever reads them.
+//!
+//! A stalled log driver must not stop reaping or forwarding. The descriptors are shared with the programs, so they cannot
+//! be made non-blocking themselves: a pipe or a terminal is opened a second time, which is a description of runinit's own.
+
+use super::raw;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::{Mode, SFlag, fstat};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+
+/// A pipe takes a write of this size whole or not at all (`PIPE_BUF`, pipe(7)).
+pub const AT_ONCE: usize = 4096;
+
+/// A standard descriptor to write to.
+#[derive(Debug)]
+pub struct Outlet {
+    number: RawFd,
+    way: Way,
+}
+
+#[derive(Debug)]
+enum Way {
+    /// Opened again, not blocking.
+    Own(OwnedFd),
+    /// A file, which never makes anybody wait. It is not opened again, as that would begin at its beginning.
+    File,
+    /// What cannot be opened again (a socket, a pipe without /proc): asked before each write.
+    Shared,
+}
+
+impl Outlet {
+    /// The outlet for descriptor 1 or 2.
+    pub fn find(number: RawFd) -> Self {
+        let kind =
+            fstat(raw::standard(number)).map(|stat| SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT);
+        let way = match kind {
+            Ok(SFlag::S_IFREG) => Way::File,
+            Ok(SFlag::S_IFIFO | SFlag::S_IFCHR) => {
+                let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+                let path = format!("/proc/self/fd/{number}");
+                open(path.as_str(), flags, Mode::empty()).map_or(Way::Shared, Way::Own)
+            }
+            _ => Way::Shared,
+        };
+        Self { number, way }
+    }
+
+    /// Writes what can be written at once.
+    ///
+    /// # Errors
+    /// EAGAIN: nothing can be. Else nobody reads it (EPIPE), it is closed (EBADF), the disk is full (ENOSPC).
+    pub fn write(&self, bytes: &[u8]) -> nix::Result<usize> {
+        match self.way {
+            Way::Own(_) | Way::File => nix::unistd::write(self.as_fd(), bytes),
+            Way::Shared if takes_some(self.as_fd()) => {
+                nix::unistd::write(self.as_fd(), &bytes[..bytes.len().min(AT_ONCE)])
+            }
+            Way::Shared => Err(Errno::EAGAIN),
+        }
+    }
+
+    /// The longest write that others cannot come between.
+    pub fn longest(&self) -> usize {
+        match self.way {
+            Way::File => usize::MAX,
+            Way::Own(_) | Way::Shared => AT_ONCE,
+        }
+    }
+}
+
+impl AsFd for Outlet {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.way {
+            Way::Own(descriptor) => descriptor.as_fd(),
+            Way::File | Way::Shared => raw::standard(self.number),
+        }
+    }
+}
+
+fn takes_some(descriptor: BorrowedFd<'_>) -> bool {
+    let mut descriptors = [PollFd::new(descriptor, PollFlags::POLLOUT)];
+    poll(&mut descriptors, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+}

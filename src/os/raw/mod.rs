@@ -1,0 +1,99 @@
+//! The system calls that no safe wrapper offers as they are needed here. Nothing else in the crate is unsafe.
+#![allow(unsafe_code)]
+
+mod birth;
+mod confine;
+
+pub(super) use birth::{Birth, BirthFailure, Stage, spawn};
+pub(super) use confine::{Confine, Keep, Step, bounding_set, capabilities, limit, nice};
+
+use libc::{c_char, c_int};
+use nix::errno::Errno;
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr;
+
+/// The size of the kernel's own signal set, in bytes: 64 signals.
+const KERNEL_SET_SIZE: usize = 8;
+
+/// Replaces the signal mask and returns the one before. The C library's sigprocmask(3) leaves out 32 and 33, which it
+/// keeps for itself; the kernel does not.
+pub(super) fn set_signal_mask(mask: u64) -> u64 {
+    let mut old = 0u64;
+    // SAFETY: both pointers are to live sets of the size given.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &raw const mask,
+            &raw mut old,
+            KERNEL_SET_SIZE,
+        );
+    }
+    old
+}
+
+/// The signals that are blocked and have come.
+pub(super) fn pending_signals() -> u64 {
+    let mut pending = 0u64;
+    // SAFETY: the pointer is to a live set of the size given.
+    unsafe { libc::syscall(libc::SYS_rt_sigpending, &raw mut pending, KERNEL_SET_SIZE) };
+    pending
+}
+
+/// signalfd(2), non-blocking and close-on-exec, for the signals in the mask.
+pub(super) fn signal_descriptor(mask: u64) -> nix::Result<OwnedFd> {
+    let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
+    // SAFETY: the pointer is to a live set of the size given.
+    let fd = unsafe { libc::syscall(libc::SYS_signalfd4, -1, &raw const mask, KERNEL_SET_SIZE, flags) };
+    #[allow(clippy::cast_possible_truncation)] // a descriptor, or -1
+    let fd = Errno::result(fd)? as RawFd;
+    // SAFETY: the descriptor is new, so nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// True if SIGCHLD was inherited as ignored. The kernel then reaps children itself and wait(2) finds none.
+pub(super) fn is_sigchld_ignored() -> bool {
+    // SAFETY: a null new action only asks; sigaction is plain data, for which zeroes are a value.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(libc::SIGCHLD, ptr::null(), &raw mut action);
+        action.sa_sigaction == libc::SIG_IGN
+    }
+}
+
+/// Sets SIGCHLD to ignored or to its default.
+pub(super) fn set_sigchld_ignored(ignored: bool) {
+    let handler = if ignored { libc::SIG_IGN } else { libc::SIG_DFL };
+    // SAFETY: neither is a function to be called.
+    unsafe { libc::signal(libc::SIGCHLD, handler) };
+}
+
+/// kill(2) with any signal number; nix knows no real-time ones.
+pub(super) fn kill(pid: i32, signal: c_int) -> nix::Result<()> {
+    // SAFETY: no memory is passed.
+    Errno::result(unsafe { libc::kill(pid, signal) }).map(drop)
+}
+
+/// A child that changed its state and the status as the kernel gives it, without waiting. nix refuses the status of a
+/// child that died of a real-time signal (EINVAL), and its exit would be lost.
+pub(super) fn wait_any(flags: c_int) -> nix::Result<(i32, c_int)> {
+    let mut status = 0;
+    // SAFETY: the pointer is to a live integer.
+    let pid = Errno::result(unsafe { libc::waitpid(-1, &raw mut status, flags | libc::WNOHANG) })?;
+    Ok((pid, status))
+}
+
+/// A standard descriptor, 0 to 2. It may be closed; the system then says EBADF.
+pub(super) fn standard(number: RawFd) -> BorrowedFd<'static> {
+    // SAFETY: never -1, and runinit never closes these, so whoever borrows them keeps what is there.
+    unsafe { BorrowedFd::borrow_raw(number) }
+}
+
+/// The environment of this process, as exec wants it.
+pub(super) fn environment() -> *const *const c_char {
+    unsafe extern "C" {
+        static environ: *const *const c_char;
+    }
+    // SAFETY: nothing in this program changes its environment.
+    unsafe { environ }
+}

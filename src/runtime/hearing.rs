@@ -1,0 +1,133 @@
+//! What programs say about themselves, and connections that tell whether they listen.
+
+use super::Runtime;
+use crate::core::budget::Moment;
+use crate::core::event::{Event, Notice};
+use crate::core::plan::ProgramId;
+use crate::core::policy::{Ready, ReadyBy};
+use crate::core::process::Pid;
+use crate::os::connect::{self, Attempt};
+use crate::os::notify::NotifySocket;
+use crate::os::poller::{Interest, Token};
+use crate::os::{pipe, processes};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// Messages of one program that are read in one round.
+const BATCH: usize = 16;
+
+/// Everything that is listened to.
+#[derive(Debug, Default)]
+pub(super) struct Hearing {
+    /// One for each program that says so itself, kept over its restarts.
+    sockets: BTreeMap<ProgramId, NotifySocket>,
+    /// s6's way, until the newline.
+    pipes: BTreeMap<ProgramId, OwnedFd>,
+    connections: BTreeMap<ProgramId, OwnedFd>,
+}
+
+/// What a program is given to say that it is ready.
+#[derive(Debug, Default)]
+pub(super) struct Voice {
+    /// `NOTIFY_SOCKET`.
+    pub(super) environment: Option<(OsString, OsString)>,
+    /// A pipe, and the number it is to have in the program.
+    pub(super) descriptor: Option<(OwnedFd, i32)>,
+}
+
+impl Runtime {
+    /// Prepares to hear a program that is about to start.
+    pub(super) fn give_voice(&mut self, id: ProgramId) -> nix::Result<Voice> {
+        match self.core.plan().programs[id.0].ready {
+            Some(Ready { by: ReadyBy::Notify, .. }) => self.give_socket(id),
+            Some(Ready { by: ReadyBy::Descriptor(number), .. }) => self.give_pipe(id, number),
+            _ => Ok(Voice::default()),
+        }
+    }
+
+    fn give_socket(&mut self, id: ProgramId) -> nix::Result<Voice> {
+        if !self.hearing.sockets.contains_key(&id) {
+            let socket = NotifySocket::open()?;
+            self.poller.set(socket.as_fd(), Token::Notify(id.0), Interest::Read)?;
+            self.hearing.sockets.insert(id, socket);
+        }
+        let address = self.hearing.sockets.get(&id).map(|socket| socket.address.clone());
+        Ok(Voice { environment: address.map(|a| ("NOTIFY_SOCKET".into(), a)), descriptor: None })
+    }
+
+    fn give_pipe(&mut self, id: ProgramId, number: i32) -> nix::Result<Voice> {
+        let (reading, writing) = pipe::to_read_without_waiting()?;
+        self.poller.set(reading.as_fd(), Token::ReadyPipe(id.0), Interest::Read)?;
+        self.hearing.pipes.insert(id, reading);
+        Ok(Voice { environment: None, descriptor: Some((writing, number)) })
+    }
+
+    /// Asks whether somebody listens; the answer may come later.
+    pub(super) fn ask_by_connecting(&mut self, id: ProgramId, address: SocketAddr) -> Option<Event> {
+        match connect::begin(address) {
+            Attempt::Answered(answer) => Some(Event::Checked(id, answer)),
+            Attempt::UnderWay(socket) => {
+                if self.poller.set(socket.as_fd(), Token::Connection(id.0), Interest::Write).is_err() {
+                    return Some(Event::Checked(id, false));
+                }
+                self.hearing.connections.insert(id, socket);
+                None
+            }
+        }
+    }
+
+    /// Nobody waits for the answer any more.
+    pub(super) fn stop_connecting(&mut self, id: ProgramId) {
+        self.hearing.connections.remove(&id);
+    }
+
+    pub(super) fn hear_connection(&mut self, id: ProgramId, now: Moment) {
+        if let Some(socket) = self.hearing.connections.remove(&id) {
+            self.handle(Event::Checked(id, connect::is_connected(&socket)), now);
+        }
+    }
+
+    pub(super) fn hear_pipe(&mut self, id: ProgramId, now: Moment) {
+        let mut bytes = [0; 512];
+        let read = self.hearing.pipes.get(&id).map(|pipe| nix::unistd::read(pipe, &mut bytes));
+        match read {
+            Some(Ok(length @ 1..)) if bytes[..length].contains(&b'\n') => {
+                self.hearing.pipes.remove(&id);
+                self.handle(Event::Notified(id, Notice::Ready), now);
+            }
+            // Words before the newline mean nothing.
+            Some(Ok(1..) | Err(nix::errno::Errno::EAGAIN)) | None => {}
+            // It was closed without a newline: the time to be ready in tells.
+            Some(Ok(0) | Err(_)) => drop(self.hearing.pipes.remove(&id)),
+        }
+    }
+
+    pub(super) fn hear_messages(&mut self, id: ProgramId, now: Moment) {
+        for _ in 0..BATCH {
+            let Some(message) = self.hearing.sockets.get(&id).and_then(NotifySocket::read) else { return };
+            if !self.is_from(id, message.sender, message.uid) {
+                log::warn!(
+                    "a message for another program came from process {}; it is ignored",
+                    message.sender
+                );
+                continue;
+            }
+            for notice in message.notices {
+                self.handle(Event::Notified(id, notice), now);
+            }
+        }
+    }
+
+    /// Only a program's own processes speak for it: members of its group and descendants of its leader. One that has
+    /// ended since (`systemd-notify`) cannot be looked at; it is believed if it could have ended the program anyway.
+    fn is_from(&self, id: ProgramId, sender: Pid, uid: u32) -> bool {
+        let Some((_, program)) = self.core.programs().nth(id.0) else { return false };
+        let Some(leader) = program.leader() else { return false };
+        match processes::belongs_to(sender, leader) {
+            Some(belongs) => belongs,
+            None => uid == 0 || uid == nix::unistd::getuid().as_raw(),
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Readiness, restarts and health, with real programs.
+
+mod support;
+
+use libc::SIGTERM;
+use support::{Outcome, Place, Running, Stage, Tested, ensure, runinit};
+
+/// Starts a fleet. In its text `@say` is a shell's words that append a line to the file `said`, and `@dir` is where that
+/// is.
+fn fleet(text: &str) -> Result<Running, String> {
+    let stage = Stage::new(Place::Below)?;
+    let text = text.replace("@say", ">>@dir/said echo").replace("@dir", stage.path("").trim_end_matches('/'));
+    stage.write("fleet.toml", &text, 0o644)?;
+    let (config, record) = (stage.path("fleet.toml"), stage.path("record"));
+    stage.start(runinit(&["--config", &config, "--state-file", &record], &[]))
+}
+
+fn program(name: &str, shell: &str, more: &str) -> String {
+    format!("[[program]]\nname = \"{name}\"\nshell = '''{shell}'''\n{more}\n")
+}
+
+/// One that says that it is there, and stays.
+fn sayer(name: &str, more: &str) -> String {
+    program(name, &format!("@say {name}; exec sleep 1000"), more)
+}
+
+fn times_said(running: &Running, line: &str) -> usize {
+    running.text("said").lines().filter(|said| *said == line).count()
+}
+
+fn stop(mut running: Running, code: i32) -> Outcome {
+    running.signal(SIGTERM)?;
+    running.end_with(code)
+}
+
+/// The second program starts, and only after the first has said `ready`.
+fn starts_after_ready(ready: &str, shell: &str) -> Outcome {
+    let first = program("first", &format!("{shell}; exec sleep 1000"), &format!("ready = {ready}"));
+    let running = fleet(&(first + &sayer("second", "after = [\"first\"]")))?;
+    running.wait_for_line("said", "second")?;
+    let said = running.text("said");
+    if said != "ready\nsecond\n" {
+        return Err(running.explain(&format!("said {said:?}")));
+    }
+    stop(running, 0)
+}
+
+#[test]
+fn a_file_makes_ready() -> Tested {
+    Ok(starts_after_ready("{ file = \"@dir/up\" }", "sleep 0.2; @say ready; touch @dir/up")?)
+}
+
+#[test]
+fn a_command_makes_ready() -> Tested {
+    Ok(starts_after_ready(
+        "{ exec = [\"test\", \"-e\", \"@dir/up\"] }",
+        "sleep 0.2; @say ready; touch @dir/up",
+    )?)
+}
+
+#[test]
+fn a_delay_makes_ready() -> Tested {
+    Ok(starts_after_ready("{ delay = \"300ms\" }", "@say ready")?)
+}
+
+#[test]
+fn a_newline_on_a_descriptor_makes_ready() -> Tested {
+    Ok(starts_after_ready("{ fd = 7 }", "sleep 0.2; printf almost >&7; @say ready; echo >&7; exec 7>&-")?)
+}
+
+#[test]
+fn a_word_on_the_notify_socket_makes_ready() -> Tested {
+    let say = r#"python3 -c 'import os, socket; s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.sendto(b"STATUS=soon\nREADY=1", "\0" + os.environ["NOTIFY_SOCKET"][1:])'"#;
+    Ok(starts_after_ready("{ notify = true }", &format!("sleep 0.2; @say ready; {say}"))?)
+}
+
+#[test]
+fn a_listener_makes_ready() -> Tested {
+    // A port that was free a moment ago.
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|l| l.local_addr())
+        .map_err(|e| e.to_string())?
+        .port();
+    let listen = format!(
+        "python3 -c 'import socket, time; s = socket.create_server((\"127.0.0.1\", {port})); time.sleep(1000)'"
+    );
+    Ok(starts_after_ready(
+        &format!("{{ tcp = \"localhost:{port}\" }}"),
+        &format!("sleep 0.2; @say ready; exec {listen}"),
+    )?)
+}
+
+#[test]
+fn another_programs_word_is_not_heard() -> Tested {
+    let shout = r#"python3 -c 'import socket; s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.sendto(b"READY=1", "\0" + open("@dir/address").read().strip()[1:])'; @say shouted; exec sleep 1000"#;
+    let text = program(
+        "first",
+        "echo $NOTIFY_SOCKET > @dir/address.new; mv @dir/address.new @dir/address; exec sleep 1000",
+        "ready = { notify = true }",
+    ) + &sayer("second", "after = [\"first\"]")
+        + &program("other", &format!("while [ ! -e @dir/address ]; do sleep 0.01; done; {shout}"), "");
+    let running = fleet(&text)?;
+    running.wait_for_line("said", "shouted")?;
+    running.wait_for("a warning about it", || running.stderr().contains("a message for another program"))?;
+    ensure!(times_said(&running, "second") == 0, "{}", running.explain("believed"));
+    Ok(stop(running, 0)?)
+}
+
+#[test]
+fn one_that_is_never_ready_is_named_and_those_after_it_are_told() -> Tested {
+    let text = program("slow", "exec sleep 1000", "ready = { file = \"/nowhere\", timeout = \"300ms\" }")
+        + &sayer("second", "after = [\"slow\"]");
+    let mut running = fleet(&text)?;
+    running.end_with(1)?;
+    let stderr = running.stderr();
+    ensure!(stderr.contains("slow: not ready in time"), "{stderr}");
+    ensure!(stderr.contains("second: not started: it comes after slow"), "{stderr}");
+    Ok(())
+}
+
+#[test]
+fn a_stop_in_the_middle_of_the_start_starts_nothing_more() -> Tested {
+    let text = sayer("first", "ready = { file = \"/nowhere\" }") + &sayer("second", "after = [\"first\"]");
+    let mut running = fleet(&text)?;
+    running.wait_for_line("said", "first")?;
+    running.signal(SIGTERM)?;
+    running.end_with(0)?;
+    ensure!(running.text("said") == "first\n", "{}", running.explain("more was started"));
+    Ok(())
+}
+
+#[test]
+fn a_oneshot_is_ready_when_it_has_exited_well() -> Tested {
+    let text = program("migrate", "sleep 0.2; @say migrated", "oneshot = true")
+        + &sayer("app", "after = [\"migrate\"]");
+    let running = fleet(&text)?;
+    running.wait_for_line("said", "app")?;
+    ensure!(running.text("said") == "migrated\napp\n", "{}", running.explain("the order"));
+    Ok(stop(running, 0)?)
+}
+
+#[test]
+fn a_crash_is_restarted_until_it_is_too_often() -> Tested {
+    let backoff = "backoff = { first = \"20ms\", max = \"40ms\", burst = 3, within = \"60s\" }";
+    let more = format!("restart = \"on-failure\"\n{backoff}\non_failure = \"shutdown\"");
+    let mut running = fleet(&(program("crash", "@say crash; exit 9", &more) + &sayer("other", "")))?;
+    running.end_with(9)?;
+    ensure!(times_said(&running, "crash") == 4, "{}", running.explain("one start and three restarts"));
+    let record = running.record()?;
+    ensure!(record.text("reason")? == "program_failed", "{record:?}");
+    ensure!(record.program("crash")?.number("restarts")? == 3, "{record:?}");
+    Ok(())
+}
+
+#[test]
+fn nothing_of_the_old_run_is_alive_when_the_new_one_begins() -> Tested {
+    let shell = "sh -c 'trap \"sleep 0.3; @say old-ends; exit\" TERM; while :; do sleep 0.01; done' & @say start; \
+                 sleep 0.1; [ -e @dir/again ] && exec sleep 1000; touch @dir/again; exit 1";
+    let more = "restart = \"on-failure\"\nbackoff = { first = \"10ms\" }";
+    let running = fleet(&program("p", shell, more))?;
+    running.wait_for("the second start", || times_said(&running, "start") == 2)?;
+    ensure!(running.text("said").starts_with("start\nold-ends\nstart\n"), "{}", running.explain("too early"));
+    Ok(stop(running, 0)?)
+}
+
+#[test]
+fn what_is_unwell_is_stopped_and_started_again() -> Tested {
+    let more = "restart = \"always\"\nbackoff = { first = \"10ms\" }\n\
+                health = { exec = [\"test\", \"-e\", \"@dir/well\"], every = \"50ms\", timeout = \"5s\", failures = 2 }";
+    let running = fleet(&program("p", "touch @dir/well; @say start; exec sleep 1000", more))?;
+    running.wait_for_line("said", "start")?;
+    std::fs::remove_file(running.file("well")).map_err(|e| e.to_string())?;
+    running.wait_for("the second start", || times_said(&running, "start") == 2)?;
+    ensure!(running.stderr().contains("p: unhealthy"), "{}", running.stderr());
+    Ok(stop(running, 0)?)
+}
+
+#[test]
+fn a_check_that_hangs_is_ended_with_all_its_children() -> Tested {
+    let check = "[\"sh\", \"-c\", \"echo $$ >> @dir/checks; sleep 1000 & wait\"]";
+    let more =
+        format!("health = {{ exec = {check}, every = \"20ms\", timeout = \"100ms\", failures = 1000 }}");
+    let running = fleet(&program("p", "exec sleep 1000", &more))?;
+    running.wait_for("three checks", || running.text("checks").lines().count() >= 3)?;
+    let sleepers =
+        support::descendants(running.init()?.pid).into_iter().filter(|p| p.name == "sleep").count();
+    ensure!(sleepers <= 2, "{}", running.explain("checks were left behind"));
+    Ok(stop(running, 0)?)
+}
+
+#[test]
+fn descriptors_stay_as_many_as_they_were() -> Tested {
+    let more = "ready = { notify = true }\nrestart = \"always\"\n\
+                backoff = { first = \"1ms\", max = \"1ms\", burst = 1000, within = \"60s\" }";
+    let with_pipe = more.replace("{ notify = true }", "{ fd = 5 }");
+    let text = program("a", "@say a; exit 0", more) + &program("b", "@say b; exit 0", &with_pipe);
+    let running = fleet(&text)?;
+    let descriptors = |pid: i32| std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count);
+    running.wait_for("some restarts", || times_said(&running, "a") > 5 && times_said(&running, "b") > 5)?;
+    let pid = running.init()?.pid;
+    let before = descriptors(pid);
+    running.wait_for("many restarts", || times_said(&running, "a") > 50 && times_said(&running, "b") > 50)?;
+    let after = descriptors(pid);
+    ensure!(after <= before + 1, "{before} descriptors became {after}");
+    Ok(stop(running, 0)?)
+}

@@ -1,0 +1,248 @@
+//! At home on a terminal: with runinit before a command, everything is as without it.
+
+mod support;
+
+use std::ffi::OsString;
+use std::path::Path;
+use support::pty::Pty;
+use support::{Init, PATIENCE, Tested, ensure, probe, process, until, words};
+use tempfile::TempDir;
+
+/// A person's shell on a terminal, in a directory with `runinit` and `probe` in it.
+struct Desk {
+    shell: Pty,
+    dir: TempDir,
+}
+
+impl Desk {
+    fn new() -> Result<Self, String> {
+        let dir = tools()?;
+        let mut shell = Pty::start(&["bash", "--norc", "--noprofile", "--noediting", "-i"], dir.path())?;
+        shell.expect("$ ")?;
+        Ok(Self { shell, dir })
+    }
+
+    /// Types a line and waits for something on the screen; the echo of the line does not count.
+    fn run(&mut self, line: &str, expected: &str) -> Result<(), String> {
+        self.shell.type_in(&format!("{line}\n"))?;
+        self.shell.expect(&format!("{line}\r\n"))?;
+        self.shell.expect(expected)
+    }
+
+    /// The shell is there and has the terminal.
+    fn is_back(&mut self) -> Result<(), String> {
+        self.run("echo back-$((40 + 2))", "back-42")?;
+        self.shell.expect("$ ")
+    }
+
+    fn pid_in(&self, file: &str) -> Result<i32, String> {
+        let path = self.dir.path().join(file);
+        let mut pid = None;
+        until(PATIENCE, || {
+            pid = std::fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok());
+            pid.is_some()
+        });
+        pid.ok_or_else(|| format!("nothing was written to {file}"))
+    }
+}
+
+fn tools() -> Result<TempDir, String> {
+    let dir = TempDir::new().map_err(|e| e.to_string())?;
+    let link = |target: &Path, name: &str| {
+        std::os::unix::fs::symlink(target, dir.path().join(name)).map_err(|e| e.to_string())
+    };
+    link(&Init::Runinit.path()?, "runinit")?;
+    link(Path::new(&probe()?), "probe")?;
+    Ok(dir)
+}
+
+#[test]
+fn ctrl_c_arrives_exactly_once() -> Tested {
+    let mut desk = Desk::new()?;
+    desk.run("./runinit -- ./probe hear --end 3", "ready")?;
+    desk.shell.expect("\n")?;
+    desk.shell.type_in("\x03")?;
+    desk.shell.expect("2\r\n")?;
+    desk.shell.type_in("\x1c")?;
+    desk.shell.expect("3\r\n")?;
+    desk.is_back()?;
+    let screen = desk.shell.everything().to_owned();
+    ensure!(
+        screen.matches("2\r\n").count() == 1 + screen.matches("42\r\n").count(),
+        "heard more: {screen:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn ctrl_c_ends_the_program_and_its_code_is_told() -> Tested {
+    let mut desk = Desk::new()?;
+    desk.run("./runinit -- sh -c 'echo up; exec sleep 1000'", "up")?;
+    desk.shell.type_in("\x03")?;
+    desk.shell.expect("$ ")?;
+    desk.run("echo code $?", "code 130")?;
+    Ok(())
+}
+
+#[test]
+fn ctrl_z_stops_the_wrapper_with_the_program_and_fg_continues_both() -> Tested {
+    let mut desk = Desk::new()?;
+    desk.run("./runinit -- cat", "")?;
+    desk.run("one", "one\r\n")?;
+    desk.shell.type_in("\x1a")?;
+    desk.shell.expect("Stopped")?;
+    desk.shell.expect("$ ")?;
+    desk.run("jobs", "Stopped")?;
+    desk.shell.expect("$ ")?;
+    desk.run("fg", "./runinit -- cat")?;
+    desk.run("two", "two\r\n")?;
+    desk.shell.type_in("\x1a")?;
+    desk.shell.expect("Stopped")?;
+    desk.shell.expect("$ ")?;
+    desk.run("fg", "./runinit -- cat")?;
+    desk.run("three", "three\r\n")?;
+    desk.shell.type_in("\x04")?;
+    desk.is_back()?;
+    Ok(())
+}
+
+#[test]
+fn a_start_in_the_background_never_takes_the_terminal() -> Tested {
+    let mut desk = Desk::new()?;
+    desk.run("./runinit -- sh -c 'echo $$ > pid; exec cat' &", "$ ")?;
+    let program = desk.pid_in("pid")?;
+    desk.is_back()?;
+    // It reads from the background, so both are stopped, and the shell says so.
+    ensure!(
+        until(PATIENCE, || process(program).is_some_and(|p| p.state == 'T')),
+        "cat reads in the background"
+    );
+    desk.run("wait -n; jobs", "Stopped")?;
+    desk.shell.expect("$ ")?;
+    desk.run("fg", "exec cat")?;
+    desk.run("in front now", "in front now\r\n")?;
+    desk.shell.type_in("\x04")?;
+    desk.is_back()?;
+    Ok(())
+}
+
+#[test]
+fn a_program_in_the_background_prints_without_being_stopped() -> Tested {
+    let mut desk = Desk::new()?;
+    desk.run("./runinit -v -- sh -c 'echo from behind; exit 7' & wait $!; echo code $?", "code 7")?;
+    let screen = desk.shell.everything().to_owned();
+    ensure!(screen.contains("from behind\r\n"), "on the screen: {screen:?}");
+    Ok(())
+}
+
+#[test]
+fn an_interactive_shell_has_job_control() -> Tested {
+    let mut desk = Desk::new()?;
+    desk.run("PS1='inner> ' ./runinit -- bash --norc --noprofile --noediting -i", "inner> ")?;
+    desk.run("echo $$ > inner; cat", "")?;
+    desk.run("typed", "typed\r\n")?;
+    desk.shell.type_in("\x1a")?;
+    desk.shell.expect("Stopped")?;
+    desk.shell.expect("inner> ")?;
+    desk.run("kill %1; wait; echo inner-$((40 + 2))", "inner-42")?;
+    desk.shell.expect("inner> ")?;
+    desk.run("exit 5", "$ ")?;
+    desk.run("echo code $?", "code 5")?;
+    let screen = desk.shell.everything().to_owned();
+    ensure!(!screen.contains("no job control"), "on the screen: {screen:?}");
+    Ok(())
+}
+
+#[test]
+fn the_terminal_comes_back_as_it_was_from_a_program_that_was_killed() -> Tested {
+    let mut desk = Desk::new()?;
+    let before = desk.shell.stty(&["-a"])?;
+    desk.shell.type_in("./runinit -- sh -c 'stty raw -echo; kill -9 $$'\n")?;
+    desk.shell.expect("$ ")?;
+    desk.is_back()?;
+    let after = desk.shell.stty(&["-a"])?;
+    ensure!(before == after, "before:\n{before}\nafter:\n{after}");
+    Ok(())
+}
+
+#[test]
+fn a_change_of_size_is_heard() -> Tested {
+    let mut desk = Desk::new()?;
+    desk.run("./runinit -- ./probe hear --end 3", "ready")?;
+    desk.shell.stty(&["rows", "50", "cols", "150"])?;
+    desk.shell.expect("28\r\n")?;
+    desk.shell.type_in("\x1c")?;
+    desk.is_back()?;
+    Ok(())
+}
+
+#[test]
+fn a_terminal_that_vanishes_ends_things() -> Tested {
+    let dir = tools()?;
+    let command = words([OsString::from("./runinit"), "--".into(), "sh".into(), "-c".into()]);
+    let script = OsString::from("trap 'echo heard > hup; exit 3' HUP; echo up; while :; do sleep 0.1; done");
+    let mut pty = Pty::start(&[command, vec![script]].concat(), dir.path())?;
+    pty.expect("up")?;
+    pty.vanish();
+    let status = pty.end()?;
+    ensure!(dir.path().join("hup").exists(), "the program did not hear SIGHUP");
+    ensure!(status.code() == Some(3), "{status}");
+    Ok(())
+}
+
+/// As `docker run -it` starts it: the leader of the session, with nobody who could continue it.
+#[test]
+fn ctrl_z_is_nothing_where_nobody_could_continue() -> Tested {
+    let dir = tools()?;
+    let command =
+        words(["./runinit", "--", "sh", "-c", "echo up; while read -r line; do echo \"got $line\"; done"]);
+    let mut pty = Pty::start(&command, dir.path())?;
+    pty.expect("up")?;
+    pty.type_in("\x1a")?;
+    pty.type_in("hello\n")?;
+    pty.expect("got hello")?;
+    pty.type_in("\x04")?;
+    ensure!(pty.end()?.code() == Some(0), "the program's own code");
+    Ok(())
+}
+
+#[test]
+fn ctrl_c_stops_a_fleet_in_order() -> Tested {
+    let mut desk = Desk::new()?;
+    let fleet = r#"
+        [init]
+        state_file = "record.json"
+        [[program]]
+        name = "db"
+        shell = "trap 'echo db-ends; exit 0' TERM; while :; do sleep 0.05; done"
+        [[program]]
+        name = "web"
+        after = ["db"]
+        shell = "trap 'echo web-ends; exit 0' TERM; echo web-up; while :; do sleep 0.05; done"
+    "#;
+    std::fs::write(desk.dir.path().join("fleet.toml"), fleet).map_err(|e| e.to_string())?;
+    desk.run("./runinit -q --config fleet.toml", "web-up")?;
+    desk.shell.type_in("\x03")?;
+    desk.shell.expect("web-ends")?;
+    desk.shell.expect("db-ends")?;
+    desk.shell.expect("$ ")?;
+    desk.run("echo code $?", "code 0")?;
+    let record = std::fs::read_to_string(desk.dir.path().join("record.json")).map_err(|e| e.to_string())?;
+    ensure!(record.contains("\"name\": \"SIGINT\""), "the record: {record}");
+    Ok(())
+}
+
+#[test]
+fn a_typed_main_program_of_a_fleet_has_the_terminal() -> Tested {
+    let mut desk = Desk::new()?;
+    std::fs::write(
+        desk.dir.path().join("fleet.toml"),
+        "[[program]]\nname = \"a\"\nshell = \"exec sleep 1000\"\n",
+    )
+    .map_err(|e| e.to_string())?;
+    desk.run("./runinit -q --config fleet.toml -- cat", "")?;
+    desk.run("typed", "typed\r\n")?;
+    desk.shell.type_in("\x04")?;
+    desk.is_back()?;
+    Ok(())
+}
