@@ -6,7 +6,7 @@ use std::io::Write;
 
 /// Starts logging with an `env_logger` filter.
 pub fn start(filter: &str) {
-    let target = env_logger::Target::Pipe(Box::new(LogSink::default()));
+    let target = env_logger::Target::Pipe(Box::new(LogSink::stderr()));
     let mut builder = env_logger::Builder::new();
     builder.parse_filters(filter).target(target);
     builder.format(|line, record| writeln!(line, "runinit: {}{}", prefix(record.level()), record.args()));
@@ -27,5 +27,5 @@ fn prefix(level: Level) -> &'static str {
 /// An error that ends the start, before there is a logger.
 pub fn say_error(text: &str) {
     // There is nobody left to tell that it could not be told.
-    let _ = LogSink::default().write(format!("runinit: {text}\n").as_bytes());
+    let _ = LogSink::stderr().write(format!("runinit: {text}\n").as_bytes());
 }

@@ -206,3 +206,37 @@ fn descriptors_stay_as_many_as_they_were() -> Tested {
     ensure!(after <= before + 1, "{before} descriptors became {after}");
     Ok(stop(running, 0)?)
 }
+
+#[test]
+fn a_reload_touches_only_what_has_changed() -> Tested {
+    let head = "[init]\nreload_signal = \"HUP\"\n";
+    let running =
+        fleet(&format!("{head}{}{}{}", sayer("same", ""), sayer("changed", ""), sayer("gone", "")))?;
+    for name in ["same", "changed", "gone"] {
+        running.wait_for_line("said", name)?;
+    }
+    let config = running.file("fleet.toml");
+    let before = std::fs::read_to_string(&config).map_err(|e| e.to_string())?;
+    let said = running.file("said").display().to_string();
+    let changed = before.replace("echo changed", "echo changed-now").replace("gone", "new");
+    let write = |text: &str| std::fs::write(&config, text).map_err(|e| e.to_string());
+
+    write(&changed.replace("shell", "shel"))?;
+    running.signal(libc::SIGHUP)?;
+    running.wait_for("why it is refused", || running.stderr().contains("unknown key \"shel\""))?;
+
+    write(&changed)?;
+    running.signal(libc::SIGHUP)?;
+    running.wait_for_line("said", "changed-now")?;
+    running.wait_for_line("said", "new")?;
+    running.wait_for("the end of the program that is gone", || {
+        running.stderr().contains("gone: died of SIGTERM")
+    })?;
+    ensure!(times_said(&running, "same") == 1, "{} was started again, see {said}", "same");
+    ensure!(
+        running.stderr().contains("read again: 1 the same, 1 changed, 1 new, 1 gone"),
+        "{}",
+        running.stderr()
+    );
+    Ok(stop(running, 0)?)
+}

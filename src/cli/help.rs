@@ -6,7 +6,7 @@ runinit: the init for containers that stops everything on time and says why
 
     runinit [OPTIONS] -- COMMAND [ARG...]                  one main program
     runinit [OPTIONS] --config FILE [-- COMMAND [ARG...]]  a fleet; COMMAND is its main program
-    runinit check FILE                                     what a fleet would do, and when
+    runinit check FILE [-- COMMAND [ARG...]]               what a fleet would do, and when
 
 Options, each with its environment variable:
     -c, --config FILE       RUNINIT_CONFIG       the fleet, in TOML

@@ -2,14 +2,14 @@
 
 mod help;
 mod options;
+pub mod personality;
 mod plan;
 
 pub use help::HELP;
 pub use options::{Environment, Options};
-pub use plan::{Run, plan};
+pub use plan::{Manner, Run, plan};
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 /// What was asked for.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub enum Command {
     /// Start something.
     Run(Options),
     /// Say what a configuration would do.
-    Check(Options, PathBuf),
+    Check(Options),
     /// Say how runinit is used.
     Help,
     /// Say which version this is.

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 pub type Environment<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
 
 /// The options as they were given.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// `--config`.
     pub config: Option<PathBuf>,
@@ -42,11 +42,7 @@ pub(super) fn parse(
     arguments: impl Iterator<Item = OsString>,
     environment: &Environment<'_>,
 ) -> Result<Command, String> {
-    let arguments: Vec<OsString> = arguments.collect();
-    let dashes = arguments.iter().position(|word| word == "--").unwrap_or(arguments.len());
-    let mut options = from_environment(environment)?;
-    options.command = arguments.get(dashes + 1..).unwrap_or_default().to_vec();
-    let mut parser = Parser::from_args(arguments[..dashes].iter().cloned());
+    let (mut options, mut parser) = begin(arguments, environment)?;
     while let Some(argument) = parser.next().map_err(|e| refused(&e))? {
         match argument {
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
@@ -67,17 +63,38 @@ pub(super) fn parse_check(
     arguments: impl Iterator<Item = OsString>,
     environment: &Environment<'_>,
 ) -> Result<Command, String> {
-    let mut options = from_environment(environment)?;
-    let mut parser = Parser::from_args(arguments);
+    let (mut options, mut parser) = begin(arguments, environment)?;
+    let mut file = None;
     while let Some(argument) = parser.next().map_err(|e| refused(&e))? {
         match argument {
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
-            Arg::Value(file) => options.config = Some(PathBuf::from(file)),
+            Arg::Value(another) if file.is_some() => {
+                return Err(format!(
+                    "one configuration at a time; what is {:?}?",
+                    another.display().to_string()
+                ));
+            }
+            Arg::Value(first) => file = Some(PathBuf::from(first)),
             argument => options.take(&argument.into_owned_name(), &mut parser)?,
         }
     }
-    let file = options.config.clone().ok_or("which configuration? runinit check FILE")?;
-    Ok(Command::Check(options, file))
+    options.config = file.or(options.config);
+    if options.config.is_none() {
+        return Err("which configuration? runinit check FILE".to_owned());
+    }
+    Ok(Command::Check(options))
+}
+
+/// What the environment and the words after `--` say, and a parser for the words before it.
+fn begin(
+    arguments: impl Iterator<Item = OsString>,
+    environment: &Environment<'_>,
+) -> Result<(Options, Parser), String> {
+    let arguments: Vec<OsString> = arguments.collect();
+    let dashes = arguments.iter().position(|word| word == "--").unwrap_or(arguments.len());
+    let mut options = from_environment(environment)?;
+    options.command = arguments.get(dashes + 1..).unwrap_or_default().to_vec();
+    Ok((options, Parser::from_args(arguments[..dashes].iter().cloned())))
 }
 
 fn refused(error: &lexopt::Error) -> String {

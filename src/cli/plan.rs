@@ -6,6 +6,8 @@ use crate::core::budget::Budget;
 use crate::core::plan::{Launch, Plan, Program, Stdin, Step, StepAction, default_stop};
 use crate::core::signal::Signal;
 use crate::os::terminal;
+use crate::runtime::{LetsGo, Narrator};
+use log::Level;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,6 +20,45 @@ pub struct Run {
     pub state_file: Option<PathBuf>,
     /// The log filter.
     pub log: String,
+    /// What runinit does with itself.
+    pub manner: Manner,
+    /// Says what happens, if not runinit in its own words.
+    pub narrator: Option<Box<dyn Narrator>>,
+}
+
+impl Run {
+    /// A run that says little and does what runinit does.
+    pub fn new(plan: Plan) -> Self {
+        let log = Level::Warn.as_str().to_lowercase();
+        Self { plan, state_file: None, log, manner: Manner::default(), narrator: None }
+    }
+}
+
+/// What runinit does with itself, around the plan.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// Below PID 1, it inherits orphans.
+    pub subreaper: bool,
+    /// It gets this signal when its parent ends.
+    pub parent_death_signal: Option<Signal>,
+    /// As PID 1 it keeps a record where nobody asks for one.
+    pub keeps_record: bool,
+    /// What it lets go once the program runs.
+    pub lets_go: LetsGo,
+    /// Its code when the system refuses something that it cannot start without.
+    pub refused: u8,
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        Self {
+            subreaper: true,
+            parent_death_signal: None,
+            keeps_record: true,
+            lets_go: LetsGo::default(),
+            refused: 111,
+        }
+    }
 }
 
 /// Makes the plan.
@@ -25,8 +66,7 @@ pub struct Run {
 /// # Errors
 /// Everything that is wrong with the configuration.
 pub fn plan(options: Options) -> Result<Run, Vec<Diagnostic>> {
-    let levels =
-        [log::Level::Error, log::Level::Warn, log::Level::Info, log::Level::Debug, log::Level::Trace];
+    let levels = [Level::Error, Level::Warn, Level::Info, Level::Debug, Level::Trace];
     let is_wrapper = options.config.is_none();
     let default = if is_wrapper { 1 } else { 2 };
     let level = usize::try_from((default + options.verbosity).clamp(0, 4)).unwrap_or_default();
@@ -37,12 +77,12 @@ pub fn plan(options: Options) -> Result<Run, Vec<Diagnostic>> {
     };
     let state_file = options.state_file.clone();
     match &options.config {
-        None => Ok(Run { plan: wrapper(options), state_file, log }),
+        None => Ok(Run { state_file, log, ..Run::new(wrapper(options)) }),
         Some(path) => {
             let main = if options.command.is_empty() { MainCommand::InFile } else { MainCommand::Given };
             let fleet = config::load(path, main)?;
             let state_file = state_file.or_else(|| fleet.init.state_file.clone());
-            Ok(Run { plan: fleet_plan(options, fleet), state_file, log })
+            Ok(Run { state_file, log, ..Run::new(fleet_plan(options, fleet)) })
         }
     }
 }
@@ -91,7 +131,12 @@ fn fleet_plan(options: Options, fleet: Fleet) -> Plan {
             program.stop.retain(|step| !step.is_kill());
         }
     }
-    Plan { rewrite: options.rewrite, single_child: options.single_child, ..Plan::new(programs, budget) }
+    Plan {
+        rewrite: options.rewrite,
+        single_child: options.single_child,
+        reload_on: fleet.init.reload_signal,
+        ..Plan::new(programs, budget)
+    }
 }
 
 /// A main program that somebody typed gets the terminal, as in a wrapper. One from a file does not: Ctrl-C there is a wish

@@ -6,6 +6,7 @@ use super::report::Report;
 use super::value::Value;
 use super::{Fleet, Init, MainCommand, graph, hygiene, identity, tmux};
 use crate::core::budget::Budget;
+use crate::core::signal::Signal;
 use std::path::Path;
 use toml::de::{DeTable, Error};
 
@@ -59,9 +60,19 @@ fn init(value: Value<'_>) -> Option<Init> {
     let state_file = table.read("state_file", Value::path);
     table.read("control_socket", Value::path);
     table.read("termination_log", Value::path);
-    table.read("reload_signal", Value::signal);
+    let reload_signal = table.read("reload_signal", reload_signal);
     table.finish();
-    Some(Init { state_file })
+    Some(Init { state_file, reload_signal })
+}
+
+/// A signal that can come, and that means nothing else.
+fn reload_signal(value: Value<'_>) -> Option<Signal> {
+    let signal = value.signal()?;
+    let taken = [Signal::KILL, Signal::STOP, Signal::CHLD, Signal::TERM, Signal::INT, Signal::QUIT];
+    if taken.contains(&signal) {
+        return value.refuse(format!("{signal} cannot be the signal to reload on"));
+    }
+    Some(signal)
 }
 
 fn shutdown(value: Value<'_>) -> Option<Budget> {

@@ -6,8 +6,10 @@
 //! | key                        | type                                                                            |
 //! |----------------------------|---------------------------------------------------------------------------------|
 //! | a duration                 | `"500ms"`, `"2s"`, `"1m30s"`, at most ten years                                  |
+//! | a size                     | `"4096"`, `"512KB"`, `"10MB"`, `"1GB"`, in powers of 1000                        |
 //! | a signal                   | `"SIGTERM"`, `"TERM"`, `"15"`, `15`, `"SIGRTMIN+3"`                              |
 //! | a command                  | an array of strings, the first one not empty                                    |
+//! | a user, a group            | a name, or a number with or without quotes                                      |
 //! | `env_file`                 | a path; a relative one starts at the configuration's directory                  |
 //! | every other path           | as it is written; a relative one starts at runinit's working directory          |
 //!
@@ -40,6 +42,7 @@ pub use diagnostic::{Diagnostic, Position};
 
 use crate::core::budget::Budget;
 use crate::core::plan::Program;
+use crate::core::signal::Signal;
 use std::path::{Path, PathBuf};
 
 /// A configuration without an error in it.
@@ -58,6 +61,8 @@ pub struct Fleet {
 pub struct Init {
     /// Where the record goes.
     pub state_file: Option<PathBuf>,
+    /// The signal that has the file read again.
+    pub reload_signal: Option<Signal>,
 }
 
 /// Where the main program's command comes from.

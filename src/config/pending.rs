@@ -9,7 +9,6 @@ use toml::de::DeValue;
 const PENDING: &[(&str, &str, Option<&str>)] = &[
     ("[init]", "control_socket", None),
     ("[init]", "termination_log", None),
-    ("[init]", "reload_signal", None),
     ("[[program]]", "tmux", None),
     ("a stop step", "keys", None),
     ("[tmux]", "socket", Some("runinit")),

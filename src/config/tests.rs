@@ -248,6 +248,7 @@ fn every_slip_outside_of_programs_is_told_exactly() {
         ("init = 1", "1:8: \"init\" must be a table, not an integer"),
         ("[init]\nstate-file = \"x\"", "2:1: unknown key \"state-file\" (did you mean \"state_file\"?)"),
         ("[init]\nstate_file = \"\"", "2:14: \"state_file\" is empty"),
+        ("[init]\nreload_signal = \"TERM\"", "2:17: SIGTERM cannot be the signal to reload on"),
         ("[init]\nreload_signal = \"HUB\"", "2:17: there is no signal \"HUB\" (did you mean \"SIGHUP\"?)"),
         ("[shutdown]\nbudget = 9", "2:10: \"budget\" must be a duration such as \"2s\", not an integer"),
         (
@@ -273,7 +274,6 @@ fn keys_without_effect_are_refused_with_their_value() {
     for line in [
         "[init]\ncontrol_socket = \"/s\"",
         "[init]\ntermination_log = \"/dev/termination-log\"",
-        "[init]\nreload_signal = \"SIGHUP\"",
         "[tmux]\nsocket = \"other\"",
         "[tmux]\nhistory = 10",
         "[tmux]\nleftovers = \"adopt\"",

@@ -39,6 +39,8 @@ pub enum Action {
     StopWith(ProgramId, Signal),
     /// Give the terminal to the program that is to have it, if runinit's group has it now.
     GiveTerminal,
+    /// Read the configuration again; answered by [`Event::Reloaded`](super::event::Event::Reloaded).
+    Reload,
     /// Write the record as it stands.
     Record,
     /// Tell people.

@@ -61,7 +61,7 @@ impl Bench {
                     self.step(Event::Spawned(id, Ok(Pid::new(self.next_pid).unwrap())));
                 }
                 Action::Look if self.is_alone => {
-                    self.step(Event::Looked(Look { alone: true, ..Look::default() }))
+                    self.step(Event::Looked(Look { alone: true, ..Look::default() }));
                 }
                 Action::Say(..) | Action::Record | Action::Probe(..) | Action::Look => {}
                 _ => self.asked.push(action),

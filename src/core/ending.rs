@@ -2,7 +2,7 @@
 
 use super::action::Action;
 use super::budget::Moment;
-use super::event::{GroupState, Reaped, SpawnFailure, SpawnFailureKind};
+use super::event::{GroupState, Reaped};
 use super::plan::{End, OnFailure, ProgramId};
 use super::process::Exit;
 use super::program::{Program, Readiness, State, StoppedBy};
@@ -108,7 +108,9 @@ impl Core {
             self.tell_how_it_stopped(id, out);
         }
         self.record_soon(now);
-        self.restart_if_planned(id, now, out);
+        if !self.succeed(id, now, out) {
+            self.restart_if_planned(id, now, out);
+        }
     }
 
     fn tell_how_it_stopped(&self, id: ProgramId, out: &mut Vec<Action>) {
@@ -154,7 +156,13 @@ impl Core {
             }
         } else if self.is_failure(id) && spec.on_failure == OnFailure::Shutdown {
             self.begin_shutdown(Reason::ProgramFailed(id), None, now, out);
-        } else if self.programs.iter().all(Program::has_no_future) {
+        } else {
+            self.end_if_nobody_is_left(now, out);
+        }
+    }
+
+    pub(super) fn end_if_nobody_is_left(&mut self, now: Moment, out: &mut Vec<Action>) {
+        if self.shutdown.is_none() && self.programs.iter().all(Program::has_no_future) {
             self.begin_shutdown(Reason::AllExited, None, now, out);
         }
     }
@@ -172,11 +180,6 @@ impl Core {
     /// The code a program's end stands for; `None` if it never ran and nothing is known against it.
     pub(super) fn code(&self, id: ProgramId) -> Option<i32> {
         let program = &self.programs[id.0];
-        let failed_start = |failure: &SpawnFailure| match failure.kind {
-            SpawnFailureKind::NotFound => 127,
-            SpawnFailureKind::NotExecutable => 126,
-            SpawnFailureKind::NoRoom => 111,
-        };
-        program.exit.map(Exit::code).or_else(|| program.failure.as_ref().map(failed_start))
+        program.exit.map(Exit::code).or_else(|| program.failure.as_ref().map(self.plan.failed_start))
     }
 }

@@ -1,6 +1,6 @@
 //! What happened: the core's only input besides the time.
 
-use super::plan::ProgramId;
+use super::plan::{Plan, ProgramId};
 use super::process::{Exit, Pgid, Pid};
 use super::signal::Signal;
 use std::time::Duration;
@@ -16,6 +16,8 @@ pub enum Event {
     Stopped(Pid, Signal),
     /// The answer to [`Action::StopWith`](super::action::Action::StopWith) where nobody could continue runinit.
     CouldNotStop(ProgramId, Signal),
+    /// The answer to [`Action::Reload`](super::action::Action::Reload), if there was nothing wrong with the file.
+    Reloaded(Box<Plan>),
     /// A signal came to runinit.
     Signal(Received),
     /// The answer to [`Action::Spawn`](super::action::Action::Spawn).
@@ -86,6 +88,8 @@ pub struct Sender {
 pub struct SpawnFailure {
     /// What that means.
     pub kind: SpawnFailureKind,
+    /// The system's own number for it; 0 if the system was not asked.
+    pub errno: i32,
     /// For people: what was tried, and the system's own words.
     pub message: String,
 }

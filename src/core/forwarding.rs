@@ -4,7 +4,7 @@ use super::Core;
 use super::action::{Action, Target};
 use super::budget::Moment;
 use super::event::Received;
-use super::plan::ProgramId;
+use super::plan::{Leads, ProgramId, TerminalStops};
 use super::process::Pid;
 use super::program::State;
 use super::shutdown::Reason;
@@ -15,6 +15,10 @@ impl Core {
     pub(super) fn on_signal(&mut self, received: Received, now: Moment, out: &mut Vec<Action>) {
         let signal = received.signal;
         if !self.is_forwarded(signal) {
+            return;
+        }
+        if self.plan.reload_on == Some(signal) {
+            out.push(Action::Reload);
             return;
         }
         if self.plan.stops_on.contains(&signal) {
@@ -29,13 +33,13 @@ impl Core {
             self.early.insert(signal);
             self.say(Level::Debug, starting, &format!("{signal} is kept until it has started"), out);
         }
-        for id in self.ids() {
+        for id in self.ids().filter(|id| !self.has_heard(*id, &received)) {
             self.forward_to(id, signal, out);
         }
-        match signal {
-            Signal::CONT => out.push(Action::GiveTerminal),
-            Signal::TSTP | Signal::TTIN | Signal::TTOU => out.push(Action::StopSelf),
-            _ => {}
+        if signal == Signal::CONT {
+            out.push(Action::GiveTerminal);
+        } else if is_terminal_stop(signal) && self.plan.terminal_stops == TerminalStops::ForwardAndStop {
+            out.push(Action::StopSelf);
         }
     }
 
@@ -64,9 +68,19 @@ impl Core {
 
     /// SIGCHLD is about runinit's own children; the stop signals of a terminal are job control.
     fn is_forwarded(&self, signal: Signal) -> bool {
-        let is_job_control = [Signal::TSTP, Signal::TTIN, Signal::TTOU].contains(&signal);
-        let is_kept = signal == Signal::CHLD || (is_job_control && !self.plan.forwards_stops);
-        !is_kept && self.plan.rewrite.get(&signal) != Some(&None)
+        let stops = self.plan.terminal_stops;
+        match signal {
+            Signal::CHLD => false,
+            signal if is_terminal_stop(signal) && stops == TerminalStops::Keep => false,
+            // Whoever drops it still stops after it.
+            signal if is_terminal_stop(signal) && stops == TerminalStops::ForwardAndStop => true,
+            signal => self.plan.rewrite.get(&signal) != Some(&None),
+        }
+    }
+
+    /// What the terminal sends (Ctrl-C) it sends to all of runinit's group, of which such a program is a member.
+    fn has_heard(&self, id: ProgramId, received: &Received) -> bool {
+        received.sender.is_none() && self.plan.programs[id.0].launch.leads == Leads::Nothing
     }
 
     fn is_main_waiting(&self, id: ProgramId) -> bool {
@@ -86,4 +100,9 @@ impl Core {
     pub(super) fn rewritten(&self, signal: Signal) -> Option<Signal> {
         self.plan.rewrite.get(&signal).copied().unwrap_or(Some(signal))
     }
+}
+
+/// SIGTSTP, SIGTTIN and SIGTTOU: they stop whoever does nothing about them, and a terminal sends them.
+fn is_terminal_stop(signal: Signal) -> bool {
+    [Signal::TSTP, Signal::TTIN, Signal::TTOU].contains(&signal)
 }

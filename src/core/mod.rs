@@ -11,6 +11,7 @@
 //! | when it is ready and well                         | `checking`    |
 //! | what an exit means                                | `ending`      |
 //! | whether and when it is started again              | `restarting`  |
+//! | another plan in the middle of a run               | `reloading`   |
 //! | where a signal goes                               | `forwarding`  |
 //! | a cascade, step by step                           | `stopping`    |
 //! | when a shutdown begins, whose turn it is, the end | `shutdown`    |
@@ -31,6 +32,7 @@ pub mod plan;
 pub mod policy;
 pub mod process;
 pub mod program;
+mod reloading;
 mod restarting;
 pub mod share;
 pub mod shutdown;
@@ -96,14 +98,8 @@ pub struct ReapCount {
 
 impl Core {
     /// A core that has not started anything yet. Cascades without a SIGKILL get one, unless the budget is forever.
-    pub fn new(mut plan: Plan) -> Self {
-        if plan.budget != Budget::Forever {
-            for program in &mut plan.programs {
-                if !program.stop.iter().any(Step::is_kill) {
-                    program.stop.push(Step::signal(Signal::KILL, stopping::KILL_WAIT));
-                }
-            }
-        }
+    pub fn new(plan: Plan) -> Self {
+        let plan = complete(plan);
         Self {
             order: Order::new(&plan.programs),
             programs: plan.programs.iter().map(|_| Program::new()).collect(),
@@ -121,12 +117,17 @@ impl Core {
 
     /// Takes in one event and adds what is to be done about it to `out`.
     pub fn step(&mut self, event: Event, now: Moment, out: &mut Vec<Action>) {
+        if self.finished {
+            // Whoever is left is left to themselves; answers still come to what was asked before.
+            return;
+        }
         let is_tick = matches!(event, Event::Tick);
         match event {
             Event::Tick => {}
             Event::Reaped(reaped) => self.on_reaped(&reaped, now, out),
             Event::Stopped(pid, signal) => self.on_stopped(pid, signal, now, out),
             Event::CouldNotStop(id, signal) => self.on_could_not_stop(id, signal, out),
+            Event::Reloaded(plan) => self.on_reload(*plan, now, out),
             Event::Signal(received) => self.on_signal(received, now, out),
             Event::Spawned(id, result) => self.on_spawned(id, result, now, out),
             Event::StepSpawned(id, pid) => self.on_step_spawned(id, pid, now, out),
@@ -174,9 +175,16 @@ impl Core {
         &self.plan
     }
 
-    /// Every program, in the plan's order.
-    pub fn programs(&self) -> impl Iterator<Item = (&plan::Program, &Program)> {
-        self.plan.programs.iter().zip(&self.programs)
+    /// Every program that is in the plan, or was and is still there.
+    pub fn programs(&self) -> impl Iterator<Item = (ProgramId, &plan::Program, &Program)> {
+        let all = self.plan.programs.iter().zip(&self.programs).enumerate();
+        let listed = all.filter(|(_, (_, program))| program.is_listed());
+        listed.map(|(index, (spec, program))| (ProgramId(index), spec, program))
+    }
+
+    /// One program.
+    pub fn program(&self, id: ProgramId) -> Option<&Program> {
+        self.programs.get(id.0)
     }
 
     /// The shutdown, once it has begun.
@@ -222,4 +230,16 @@ impl Core {
     fn record_now(&mut self, now: Moment) {
         self.record_due = Some(now);
     }
+}
+
+/// A plan in which every cascade ends with a SIGKILL, unless the budget is forever.
+fn complete(mut plan: Plan) -> Plan {
+    if plan.budget != Budget::Forever {
+        for program in &mut plan.programs {
+            if !program.stop.iter().any(Step::is_kill) {
+                program.stop.push(Step::signal(Signal::KILL, stopping::KILL_WAIT));
+            }
+        }
+    }
+    plan
 }

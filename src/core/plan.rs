@@ -2,6 +2,7 @@
 
 use super::budget::Budget;
 use super::confinement::Confinement;
+use super::event::{SpawnFailure, SpawnFailureKind};
 use super::policy::{Backoff, Health, Ready, Restart};
 use super::signal::Signal;
 use std::collections::BTreeMap;
@@ -26,14 +27,18 @@ pub struct Plan {
     pub single_child: bool,
     /// Signals that begin the shutdown; all others are forwarded.
     pub stops_on: Vec<Signal>,
-    /// The terminal's stop signals are forwarded too, and runinit stops itself after them (dumb-init's way).
-    pub forwards_stops: bool,
+    /// What becomes of the terminal's stop signals when somebody sends them to runinit.
+    pub terminal_stops: TerminalStops,
     /// What becomes of those who are left when the main program has ended.
     pub end: End,
+    /// The signal that has the plan read again, instead of being forwarded.
+    pub reload_on: Option<Signal>,
     /// Where the jitter of restarts begins, so that a fleet of containers does not restart in step.
     pub seed: u64,
     /// Codes of the main program for which runinit exits with 0 (tini's `-e`).
     pub zero_codes: Vec<i32>,
+    /// The code of a main program that could not be started.
+    pub failed_start: fn(&SpawnFailure) -> i32,
 }
 
 impl Plan {
@@ -46,12 +51,35 @@ impl Plan {
             rewrite: Rewrite::new(),
             single_child: false,
             stops_on: vec![Signal::TERM, Signal::INT, Signal::QUIT],
-            forwards_stops: false,
+            terminal_stops: TerminalStops::default(),
             end: End::Sweep,
+            reload_on: None,
             seed: 0,
             zero_codes: Vec::new(),
+            failed_start: shell_code,
         }
     }
+}
+
+/// The code a shell has for a command that did not start, and runinit's own for a system that refused.
+pub fn shell_code(failure: &SpawnFailure) -> i32 {
+    match failure.kind {
+        SpawnFailureKind::NotFound => 127,
+        SpawnFailureKind::NotExecutable => 126,
+        SpawnFailureKind::NoRoom => 111,
+    }
+}
+
+/// What becomes of SIGTSTP, SIGTTIN and SIGTTOU when somebody sends them to runinit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TerminalStops {
+    /// Nothing: they are job control.
+    #[default]
+    Keep,
+    /// They are forwarded like any other.
+    Forward,
+    /// They are forwarded, and runinit stops itself after them (dumb-init's way).
+    ForwardAndStop,
 }
 
 /// What becomes of those who are left when the main program has ended.
@@ -68,7 +96,7 @@ pub enum End {
 pub type Rewrite = BTreeMap<Signal, Option<Signal>>;
 
 /// One program of the fleet, or the only one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
     /// Unique; `[A-Za-z0-9_-]+`.
     pub name: String,
@@ -99,7 +127,7 @@ pub struct Program {
 }
 
 /// How a command is started.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Launch {
     /// The program and its arguments.
     pub argv: Vec<OsString>,
@@ -119,6 +147,8 @@ pub struct Launch {
     pub leads: Leads,
     /// As whom it runs and what it may do.
     pub confinement: Confinement,
+    /// Sockets that were opened for runinit (`LISTEN_PID`, `sd_listen_fds(3)`) are for this program.
+    pub takes_sockets: bool,
 }
 
 /// What a new program leads.
@@ -161,7 +191,8 @@ pub enum Output {
     File(OutputFile),
 }
 
-/// A file that is put aside when it has grown. Programs that name the same one share it, with the first one's limits.
+/// A file that is put aside when it has grown. Programs that name the same one share it, with the limits
+/// of the one that was started last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutputFile {
     /// Where it is; older ones have `.1`, `.2` and so on behind.

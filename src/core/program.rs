@@ -14,6 +14,7 @@
 
 use super::budget::Moment;
 use super::event::SpawnFailure;
+use super::plan;
 use super::process::{Exit, Pgid, Pid};
 use super::signal::Signal;
 use std::fmt;
@@ -142,8 +143,22 @@ pub struct Program {
     pub fault: Option<Fault>,
     /// How its restarts have gone.
     pub restarting: Restarting,
+    /// What another plan has made of it.
+    pub fate: Fate,
     /// What it says about itself, in its own words; bounded by whoever hears it.
     pub status: Option<String>,
+}
+
+/// What another plan has made of a program.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Fate {
+    /// Nothing: it is what it was.
+    #[default]
+    Stays,
+    /// Another one takes its place when nothing of it is left.
+    Replaced(Box<plan::Program>),
+    /// It is no longer in the plan.
+    Removed,
 }
 
 /// Whether a program is ready.
@@ -226,6 +241,7 @@ impl Program {
             asking: Asking::default(),
             fault: None,
             restarting: Restarting::default(),
+            fate: Fate::Stays,
             status: None,
         }
     }
@@ -258,7 +274,13 @@ impl Program {
     /// True when its leader has ended and none will follow.
     pub(super) fn has_no_future(&self) -> bool {
         let is_to_start = matches!(self.state, State::Waiting { .. } | State::Starting { .. });
-        self.leader().is_none() && !is_to_start && !self.restarting.planned
+        let is_to_follow = self.restarting.planned || matches!(self.fate, Fate::Replaced(_));
+        self.leader().is_none() && !is_to_start && !is_to_follow
+    }
+
+    /// False for one that is neither in the plan nor there any more.
+    pub(super) fn is_listed(&self) -> bool {
+        self.fate != Fate::Removed || self.state != State::Ended
     }
 
     pub(super) fn close_last_step(&mut self, now: Moment) {

@@ -5,7 +5,7 @@ use super::action::Action;
 use super::budget::Moment;
 use super::plan::ProgramId;
 use super::policy::Restart;
-use super::program::{Fault, Readiness, State};
+use super::program::{Fate, Fault, Readiness, State};
 use super::shutdown::format_ms;
 use log::Level;
 use std::time::Duration;
@@ -14,7 +14,7 @@ impl Core {
     /// A leader has ended: what now? Nothing is decided once a shutdown has begun.
     pub(super) fn decide(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
         self.stop_asking(id, out);
-        if self.shutdown.is_some() {
+        if self.shutdown.is_some() || self.programs[id.0].fate != Fate::Stays {
             return;
         }
         let is_failure = self.is_failure(id);

@@ -8,8 +8,8 @@ use super::Core;
 use super::action::{Action, Target};
 use super::budget::Moment;
 use super::event::Received;
-use super::plan::ProgramId;
-use super::program::{State, StoppedBy};
+use super::plan::{End, ProgramId};
+use super::program::{Program, State, StoppedBy};
 use super::signal::Signal;
 use super::sweep::Sweep;
 use log::Level;
@@ -144,6 +144,9 @@ impl Core {
                 | State::Ended => {}
             }
         }
+        if self.plan.end != End::Sweep && self.programs.iter().all(Program::has_no_future) {
+            return self.finish(now, out);
+        }
         self.advance_sweep(now, out);
         if self.is_nothing_left() || self.is_time_up(now) {
             self.finish(now, out);
@@ -216,7 +219,7 @@ impl Core {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0..=192: exit codes and 128 + n
     pub fn exit_code(&self) -> u8 {
         let Some(shutdown) = &self.shutdown else { return 0 };
-        let main = self.ids().find(|id| self.plan.programs[id.0].main);
+        let main = self.programs().find(|(_, spec, _)| spec.main).map(|(id, ..)| id);
         let code = match (shutdown.reason, main) {
             (Reason::InternalError, _) => INTERNAL_ERROR,
             (Reason::ProgramFailed(id), _) => self.code(id).filter(|code| *code != 0).unwrap_or(1),
@@ -225,7 +228,7 @@ impl Core {
                 if self.plan.zero_codes.contains(&code) { 0 } else { code }
             }
             (Reason::Asked, None) => 0,
-            (_, None) => i32::from(self.ids().any(|id| self.is_failure(id))),
+            (_, None) => i32::from(self.programs().any(|(id, ..)| self.is_failure(id))),
         };
         code as u8
     }
@@ -245,7 +248,11 @@ impl Core {
         let why = match (shutdown.reason, &shutdown.received) {
             (Reason::Asked, Some(Received { signal, sender: Some(sender) })) => {
                 let command = sender.command.as_ref().map(|c| format!(" ({c})")).unwrap_or_default();
-                format!("{signal} from pid {}{command}", sender.pid)
+                match sender.pid {
+                    // kill(2) across PID namespaces: the sender has no number here.
+                    0 => format!("{signal} from outside the container"),
+                    pid => format!("{signal} from pid {pid}{command}"),
+                }
             }
             (Reason::Asked, Some(Received { signal, sender: None })) => format!("{signal} from the kernel"),
             (Reason::Asked, None) => "asked to".to_owned(),

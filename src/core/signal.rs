@@ -41,6 +41,8 @@ impl Signal {
     pub const TSTP: Self = Self(20);
     /// A read from the terminal in the background.
     pub const TTIN: Self = Self(21);
+    /// A file that grows beyond a limit.
+    pub const XFSZ: Self = Self(25);
     /// A write to the terminal in the background.
     pub const TTOU: Self = Self(22);
 

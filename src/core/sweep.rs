@@ -172,7 +172,8 @@ impl Core {
         }
         if found > 0 {
             self.note(now, None, format!("{signal} to {found} strays"));
-            let text = format!("{signal} to {found} processes that nobody manages");
+            let many = if found == 1 { "process" } else { "processes" };
+            let text = format!("{signal} to {found} {many} that nobody manages");
             out.push(Action::Say(Level::Info, text));
             self.record_soon(now);
         }

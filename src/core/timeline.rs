@@ -30,6 +30,11 @@ impl Timeline {
         self.0.push_back(Entry { at, program, event });
     }
 
+    /// True if anything is still told of this program.
+    pub(super) fn mentions(&self, id: ProgramId) -> bool {
+        self.0.iter().any(|entry| entry.program == Some(id))
+    }
+
     /// In order.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.0.iter()

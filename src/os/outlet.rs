@@ -47,6 +47,12 @@ impl Outlet {
         Self { number, way }
     }
 
+    /// An outlet for tests: anything that is not blocking.
+    #[cfg(test)]
+    pub fn over(descriptor: OwnedFd) -> Self {
+        Self { number: 1, way: Way::Own(descriptor) }
+    }
+
     /// Writes what can be written at once.
     ///
     /// # Errors

@@ -97,20 +97,23 @@ impl Powers {
 
     fn identity_refusal(&self, wanted: &Confinement) -> Option<String> {
         let identity = wanted.identity.as_ref()?;
-        let of_user = identity.user.as_ref().and_then(|user| {
-            let what = format!("it cannot run as {} (uid {})", user.name, user.uid);
-            self.lacks(user.uid != self.uid, "CAP_SETUID", &what)
-        });
-        of_user
-            .or_else(|| {
-                let what = format!("it cannot run in the group {}", identity.gid);
-                self.lacks(identity.gid != self.gid, "CAP_SETGID", &what)
-            })
-            .or_else(|| {
-                let missing = missing_groups(identity, &self.groups)?;
-                let what = format!("it cannot have the supplementary groups {missing:?}");
-                self.lacks(true, "CAP_SETGID", &what)
-            })
+        let of_user = || {
+            let user = identity.user.as_ref()?;
+            let is_other = user.uid != self.uid;
+            let whom = format!("{} (uid {})", user.name, user.uid);
+            // kill(2): who is not the same user needs the right to signal, too, and what runs has to be stopped one day.
+            self.lacks(is_other, "CAP_SETUID", &format!("it cannot run as {whom}"))
+                .or_else(|| self.lacks(is_other, "CAP_KILL", &format!("it could not be stopped as {whom}")))
+        };
+        let of_group = || {
+            let what = format!("it cannot run in the group {}", identity.gid);
+            self.lacks(identity.gid != self.gid, "CAP_SETGID", &what)
+        };
+        let of_groups = || {
+            let missing = missing_groups(identity, &self.groups)?;
+            self.lacks(true, "CAP_SETGID", &format!("it cannot have the supplementary groups {missing:?}"))
+        };
+        of_user().or_else(of_group).or_else(of_groups)
     }
 
     fn capabilities_refusal(&self, wanted: &Confinement) -> Option<String> {
@@ -204,6 +207,11 @@ mod tests {
             ["it cannot have the supplementary groups [1000, 5]; runinit would need CAP_SETGID for that"]
         );
         assert_eq!(root().refusals(&as_user(7, 7, &[7])), [""; 0]);
+        let without_kill = root().effective.without(Capabilities(1 << 5));
+        assert_eq!(
+            Powers { effective: without_kill, ..root() }.refusals(&as_user(7, 7, &[7])),
+            ["it could not be stopped as app (uid 7); runinit would need CAP_KILL for that"]
+        );
     }
 
     #[test]

@@ -17,6 +17,9 @@ use std::ptr;
 /// Where commands are looked for when PATH is not set (confstr(3), `_CS_PATH`).
 const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
 
+/// The variable that names the process for which sockets were opened (`sd_listen_fds(3)`).
+const LISTEN_PID: &[u8] = b"LISTEN_PID=";
+
 /// What a program is given besides its own launch.
 #[derive(Clone, Copy, Debug)]
 pub struct Surroundings<'a> {
@@ -35,21 +38,24 @@ pub struct Surroundings<'a> {
 /// # Errors
 /// Which step failed, and with what.
 pub fn spawn(launch: &Launch, surroundings: Surroundings<'_>) -> Result<Pid, SpawnFailure> {
-    let strings = Strings::new(launch).map_err(|_| {
+    let mut strings = Strings::new(launch).map_err(|_| {
         let message =
             format!("cannot run {}: a NUL byte in its command, environment or directory", command(launch));
-        SpawnFailure { kind: SpawnFailureKind::NotExecutable, message }
+        SpawnFailure { kind: SpawnFailureKind::NotExecutable, errno: 0, message }
     })?;
     let candidates = pointers(&strings.candidates, &[]);
     let argv = pointers(&strings.argv, &[]);
     let mut shell_argv =
         pointers(strings.argv.get(1..).unwrap_or_default(), &[c"/bin/sh".as_ptr(), ptr::null()]);
-    let own_environment = strings.environment.as_deref().map(|strings| pointers(strings, &[]));
+    let listen_pid = strings.listen_pid.as_mut().map(Vec::as_mut_ptr);
+    let first: Vec<_> = listen_pid.map(|variable| variable.cast_const().cast()).into_iter().collect();
+    let own_environment = strings.environment.as_deref().map(|strings| pointers(strings, &first));
     let mut birth = Birth {
         candidates: candidates.as_ptr(),
         argv: argv.as_ptr(),
         shell_argv: shell_argv.as_mut_ptr(),
         environment: own_environment.as_ref().map_or_else(raw::environment, Vec::as_ptr),
+        own_number: listen_pid.map_or(ptr::null_mut(), |variable| variable.wrapping_add(LISTEN_PID.len())),
         cwd: strings.cwd.as_ref().map_or(ptr::null(), |cwd| cwd.as_ptr()),
         standard: surroundings.standard.map(|descriptor| descriptor.map(|fd| fd.as_raw_fd())),
         descriptor: surroundings.descriptor.map(|(fd, number)| (fd.as_raw_fd(), number)),
@@ -111,7 +117,12 @@ fn explain(launch: &Launch, failure: Option<BirthFailure>, errno: Errno) -> Spaw
         }
         Some(Stage::Exec) => (SpawnFailureKind::NotExecutable, format!("cannot run {name}: {why}")),
     };
-    SpawnFailure { kind, message }
+    SpawnFailure { kind, errno: errno as i32, message }
+}
+
+/// The system's own words for an error.
+pub fn describe(errno: i32) -> &'static str {
+    Errno::from_raw(errno).desc()
 }
 
 fn command(launch: &Launch) -> String {
@@ -124,6 +135,8 @@ struct Strings {
     argv: Vec<CString>,
     /// `None`: runinit's own, untouched.
     environment: Option<Vec<CString>>,
+    /// A variable of the environment whose value the new process writes itself: its own number.
+    listen_pid: Option<Vec<u8>>,
     cwd: Option<CString>,
 }
 
@@ -142,6 +155,7 @@ impl Strings {
         Ok(Self {
             candidates: candidates(launch.argv.first().map_or(OsStr::new(""), OsString::as_os_str), path)?,
             argv: launch.argv.iter().map(|word| CString::new(word.as_bytes())).collect::<Result<_, _>>()?,
+            listen_pid: takes_sockets(launch).then(|| [LISTEN_PID, &[0; raw::NUMBER_ROOM]].concat()),
             environment: merged.map(|all| all.into_iter().map(pair).collect()).transpose()?,
             cwd: launch.cwd.as_ref().map(|cwd| CString::new(cwd.as_os_str().as_bytes())).transpose()?,
         })
@@ -149,11 +163,19 @@ impl Strings {
 }
 
 fn merged_environment(launch: &Launch) -> Option<BTreeMap<OsString, OsString>> {
-    if launch.env.is_empty() && !launch.clear_env {
+    let takes_sockets = takes_sockets(launch);
+    if launch.env.is_empty() && !launch.clear_env && !takes_sockets {
         return None;
     }
     let inherited = (!launch.clear_env).then(std::env::vars_os).into_iter().flatten();
-    Some(inherited.chain(launch.env.iter().cloned()).collect())
+    let is_kept = |(name, _): &(OsString, OsString)| !takes_sockets || name != "LISTEN_PID";
+    Some(inherited.chain(launch.env.iter().cloned()).filter(is_kept).collect())
+}
+
+/// True if sockets were opened for runinit, and this program is to have them.
+fn takes_sockets(launch: &Launch) -> bool {
+    let is_own = |pid: String| pid == std::process::id().to_string();
+    launch.takes_sockets && std::env::var("LISTEN_PID").is_ok_and(is_own)
 }
 
 /// The paths that execvp(3) would try for a command.

@@ -65,6 +65,12 @@ impl Terminal {
     }
 }
 
+/// Gives up the controlling terminal, if that is standard input, for a program that is to lead a session with it. Where
+/// there is none, or it is another, nothing is given up.
+pub fn leave() {
+    let _ = raw::leave_terminal();
+}
+
 /// True if standard input is a terminal, where Ctrl-C is pressed.
 pub fn is_stdin_terminal() -> bool {
     isatty(raw::standard(0)).unwrap_or(false)

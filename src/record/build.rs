@@ -28,8 +28,7 @@ pub fn build(core: &Core, last_lines: &LastLines<'_>, clock: Clock, now: Moment)
     let shutdown = core.shutdown();
     let began = shutdown.map(|shutdown| shutdown.began);
     let times = Times { zero: began.unwrap_or_default(), now };
-    let names: Vec<&str> = core.programs().map(|(spec, _)| spec.name.as_str()).collect();
-    let name = |id: ProgramId| names[id.0].to_owned();
+    let name = |id: ProgramId| core.plan().programs[id.0].name.clone();
     let sweep = shutdown.and_then(|shutdown| shutdown.sweep.as_ref());
     let received = shutdown.and_then(|shutdown| shutdown.received.as_ref());
     Record {
@@ -52,10 +51,10 @@ pub fn build(core: &Core, last_lines: &LastLines<'_>, clock: Clock, now: Moment)
         elapsed_ms: began.map_or(0, |began| ms(now.saturating_sub(began))),
         exit_code: core.is_finished().then(|| core.exit_code()),
         active_tasks: shutdown.map_or(Vec::new(), |s| s.active.iter().copied().map(name).collect()),
-        programs: (0..)
-            .zip(core.programs())
-            .map(|(index, (spec, program))| Program {
-                last_output: last_lines(ProgramId(index)),
+        programs: core
+            .programs()
+            .map(|(id, spec, program)| Program {
+                last_output: last_lines(id),
                 ..build_program(spec, program, clock, times)
             })
             .collect(),

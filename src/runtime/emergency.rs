@@ -37,9 +37,10 @@ impl Runtime {
             arrived.clear();
         }
         let now: Moment = self.now();
+        // The bug may be in there.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.drain_outputs()));
         let recorded = catch_unwind(AssertUnwindSafe(|| {
             self.core.abandon(now);
-            self.drain_outputs();
             self.record(true);
         }));
         if recorded.is_err() {

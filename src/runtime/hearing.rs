@@ -6,6 +6,7 @@ use crate::core::event::{Event, Notice};
 use crate::core::plan::ProgramId;
 use crate::core::policy::{Ready, ReadyBy};
 use crate::core::process::Pid;
+use crate::core::program::Program;
 use crate::os::connect::{self, Attempt};
 use crate::os::notify::NotifySocket;
 use crate::os::poller::{Interest, Token};
@@ -123,8 +124,7 @@ impl Runtime {
     /// Only a program's own processes speak for it: members of its group and descendants of its leader. One that has
     /// ended since (`systemd-notify`) cannot be looked at; it is believed if it could have ended the program anyway.
     fn is_from(&self, id: ProgramId, sender: Pid, uid: u32) -> bool {
-        let Some((_, program)) = self.core.programs().nth(id.0) else { return false };
-        let Some(leader) = program.leader() else { return false };
+        let Some(leader) = self.core.program(id).and_then(Program::leader) else { return false };
         match processes::belongs_to(sender, leader) {
             Some(belongs) => belongs,
             None => uid == 0 || uid == nix::unistd::getuid().as_raw(),

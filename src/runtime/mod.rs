@@ -8,10 +8,12 @@
 
 mod emergency;
 mod hearing;
+mod narrator;
 mod output;
 mod perform;
 mod recorder;
 
+pub use narrator::Narrator;
 pub use recorder::Recorder;
 
 use hearing::Hearing;
@@ -27,17 +29,21 @@ use crate::os::poller::{Poller, Token};
 use crate::os::reap::{self, Changed, Left};
 use crate::os::signals::{Arrived, Inherited, Signals};
 use crate::os::terminal::Terminal;
-use crate::os::{descriptors, processes};
+use crate::os::{descriptors, inheritance, processes};
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
+/// Makes the plan anew, or says what is wrong with it.
+pub type Load = Box<dyn FnMut() -> Result<Plan, Vec<String>>>;
+
 /// What the loop needs from outside.
-#[derive(Debug)]
 pub struct Setup {
     /// What to run.
     pub plan: Plan,
+    /// Where another plan comes from.
+    pub load: Load,
     /// Already taken over.
     pub signals: Signals,
     /// Handed on to every program.
@@ -50,10 +56,24 @@ pub struct Setup {
     pub own: Pid,
     /// The filter to start the log with; it is started after the first program, which should not wait for it.
     pub log: String,
+    /// Says what happens, if not the core.
+    pub narrator: Option<Box<dyn Narrator>>,
+    /// What is let go once the program runs.
+    pub lets_go: LetsGo,
+}
+
+/// What runinit lets go of what it was given, once the program has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LetsGo {
+    /// The working directory.
+    pub directory: bool,
+    /// The descriptors above 2.
+    pub descriptors: bool,
 }
 
 struct Runtime {
     core: Core,
+    load: Load,
     signals: Signals,
     poller: Poller,
     hearing: Hearing,
@@ -67,6 +87,8 @@ struct Runtime {
     outputs: Outputs,
     /// Taken when the log is started.
     log: Option<String>,
+    narrator: Option<Box<dyn Narrator>>,
+    lets_go: LetsGo,
     exit_code: Option<u8>,
 }
 
@@ -75,8 +97,9 @@ struct Runtime {
 pub fn run(setup: Setup) -> u8 {
     let descriptors = descriptors::make_room_for(setup.plan.programs.len());
     let mut runtime = Runtime {
-        outputs: output::outputs(&setup.plan),
+        outputs: Outputs::default(),
         core: Core::new(setup.plan),
+        load: setup.load,
         signals: setup.signals,
         poller: Poller::default(),
         hearing: Hearing::default(),
@@ -87,12 +110,14 @@ pub fn run(setup: Setup) -> u8 {
         started: Instant::now(),
         inputs: BTreeMap::new(),
         log: Some(setup.log),
+        narrator: setup.narrator,
+        lets_go: setup.lets_go,
         exit_code: None,
     };
     let ended = catch_unwind(AssertUnwindSafe(|| runtime.run()));
     let code = ended.unwrap_or_else(|_| runtime.end_after_panic());
     let was_killed =
-        runtime.core.programs().any(|(_, program)| matches!(program.exit, Some(Exit::Signal(_))));
+        runtime.core.programs().any(|(_, _, program)| matches!(program.exit, Some(Exit::Signal(_))));
     if let Some(terminal) = &runtime.terminal {
         terminal.take_back(was_killed);
     }
@@ -102,6 +127,9 @@ pub fn run(setup: Setup) -> u8 {
 impl Runtime {
     fn run(&mut self) -> u8 {
         self.handle(Event::Tick, Moment::ZERO);
+        if self.core.plan().programs.is_empty() {
+            self.let_go();
+        }
         self.start_log();
         self.recorder.begin();
         inject_fault();
@@ -129,6 +157,15 @@ impl Runtime {
     fn start_log(&mut self) {
         if let Some(filter) = self.log.take() {
             crate::logging::start(&filter);
+        }
+    }
+
+    fn let_go(&self) {
+        if self.lets_go.directory {
+            inheritance::leave_directory();
+        }
+        if self.lets_go.descriptors {
+            inheritance::close_descriptors();
         }
     }
 
@@ -171,11 +208,19 @@ impl Runtime {
         more_signals || left == Left::Perhaps
     }
 
-    fn understand(&self, arrived: Arrived) -> Option<Received> {
+    fn understand(&mut self, arrived: Arrived) -> Option<Received> {
         let Arrived { signal, sender } = arrived;
-        // A write of runinit's own to a pipe without a reader; the write has failed, and that was heard.
-        if signal == Signal::PIPE && sender.is_some_and(|(pid, _)| pid == self.own.number()) {
-            return None;
+        if sender.is_some_and(|(pid, _)| pid == self.own.number()) {
+            match (signal, &mut self.narrator) {
+                // A write to a pipe without a reader or beyond RLIMIT_FSIZE; it has failed, and that was heard.
+                (Signal::PIPE | Signal::XFSZ, _) | (Signal::HUP | Signal::CONT, None) => return None,
+                // The kernel's farewell from a terminal that was given up.
+                (Signal::HUP | Signal::CONT, Some(narrator)) => {
+                    narrator.left_terminal(signal);
+                    return None;
+                }
+                _ => {}
+            }
         }
         let is_told = [Signal::TERM, Signal::INT, Signal::QUIT].contains(&signal);
         let sender = sender.map(|(pid, uid)| {
@@ -190,6 +235,9 @@ impl Runtime {
         let mut events = VecDeque::from([event]);
         let mut actions = Vec::new();
         while let Some(event) = events.pop_front() {
+            if let Some(narrator) = &mut self.narrator {
+                narrator.hear(&event);
+            }
             self.core.step(event, now, &mut actions);
             for action in actions.drain(..) {
                 events.extend(self.perform(action));

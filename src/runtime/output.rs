@@ -3,32 +3,31 @@
 use super::Runtime;
 use crate::core::budget::Moment;
 use crate::core::event::SpawnFailure;
-use crate::core::plan::{Output, Plan, ProgramId};
+use crate::core::plan::{Output, ProgramId};
 use crate::core::signal::Signal;
-use crate::os::output::{Left, Outputs, Writers};
+use crate::os::output::{Left, Writers};
 use std::time::Duration;
 
 /// Somebody who reads runinit's output, but takes nothing for this long, is not waited for at the end.
 const READER_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Nothing is heard yet.
-pub(super) fn outputs(plan: &Plan) -> Outputs {
-    let prefixed = plan.programs.iter().filter(|program| program.launch.output == Output::Prefix);
-    Outputs::new(prefixed.map(|program| program.name.as_str()))
-}
-
 impl Runtime {
     /// What a program, or a command about it, is to write to.
     pub(super) fn open_output(&mut self, id: ProgramId) -> Result<Option<Writers>, SpawnFailure> {
-        let program = &self.core.plan().programs[id.0];
-        self.outputs.open(id, program, &mut self.poller)
+        let programs = &self.core.plan().programs;
+        let prefixed = programs.iter().filter(|program| program.launch.output == Output::Prefix);
+        let width = prefixed.map(|program| program.name.len()).max().unwrap_or(0);
+        self.outputs.open(id, &programs[id.0], width, &mut self.poller)
     }
 
     /// The last lines of programs that are over do not wait for others who still hold their pipes.
     pub(super) fn end_outputs(&mut self) {
-        for id in self.outputs.heard() {
-            let is_over = self.core.programs().nth(id.0).is_none_or(|(_, program)| program.group().is_none());
-            if is_over {
+        let heard = self.outputs.heard();
+        if heard.is_empty() {
+            return;
+        }
+        for id in heard {
+            if self.core.program(id).is_none_or(|program| program.group().is_none()) {
                 self.outputs.end(id, &mut self.poller);
             }
         }

@@ -9,7 +9,7 @@ use crate::core::process::Pid;
 use crate::core::signal::Signal;
 use crate::os::output::Writers;
 use crate::os::spawn::Surroundings;
-use crate::os::terminal::Terminal;
+use crate::os::terminal::{self, Terminal};
 use crate::os::{kill, pipe, processes, signals, spawn};
 use nix::errno::Errno;
 use std::borrow::Cow;
@@ -61,13 +61,16 @@ impl Runtime {
                 self.give_terminal();
                 None
             }
+            Action::Reload => self.reload(),
             Action::Record => {
                 self.record(false);
                 None
             }
             Action::Say(level, text) => {
-                self.start_log();
-                log::log!(level, "{text}");
+                if self.narrator.is_none() {
+                    self.start_log();
+                    log::log!(level, "{text}");
+                }
                 None
             }
             Action::Finish(code) => {
@@ -83,6 +86,7 @@ impl Runtime {
         let output = self.open_output(id)?;
         let no_room = |what: &str, errno: Errno| SpawnFailure {
             kind: SpawnFailureKind::NoRoom,
+            errno: errno as i32,
             message: format!("cannot open {what}: {}", errno.desc()),
         };
         let voice =
@@ -106,16 +110,34 @@ impl Runtime {
                 None
             },
         };
+        if launch.leads == Leads::Session {
+            terminal::leave();
+        }
         let pid = spawn::spawn(&launch, surroundings)?;
         if let Some((_, Some(writing))) = stdin {
             self.inputs.insert(id, writing);
         }
+        self.let_go();
         Ok(pid)
     }
 
+    /// Reads the configuration again; a bad one changes nothing and says why.
+    fn reload(&mut self) -> Option<Event> {
+        match (self.load)() {
+            Ok(plan) => Some(Event::Reloaded(Box::new(plan))),
+            Err(refusals) => {
+                for why in refusals {
+                    log::error!("{why}");
+                }
+                log::error!("the configuration was not taken over; everything goes on as it was");
+                None
+            }
+        }
+    }
+
     fn give_terminal(&self) {
-        let foreground = self.core.programs().find(|(spec, _)| spec.launch.foreground);
-        let group = foreground.and_then(|(_, program)| program.group());
+        let foreground = self.core.programs().find(|(_, spec, _)| spec.launch.foreground);
+        let group = foreground.and_then(|(_, _, program)| program.group());
         if let (Some(terminal), Some(pgid)) = (&self.terminal, group) {
             terminal.give(pgid);
         }

@@ -30,6 +30,7 @@ struct Wish {
     pipes: Vec<(c_int, c_int)>,
     extra: Vec<c_int>,
     on_child: Option<c_int>,
+    subreaper: bool,
     occupant: Option<String>,
     argv: Vec<OsString>,
 }
@@ -41,6 +42,7 @@ struct Wish {
 /// - `--ignore N`, `--block N`: signals the init inherits as ignored or blocked.
 /// - `--close FD`, `--full FD`, `--broken FD`: closed; a pipe that is full and that nobody reads; a pipe without a reader.
 /// - `--extra FD`: a copy of descriptor 0 there.
+/// - `--subreaper`: the init inherits orphans already.
 /// - `--uid N`, `--limit NAME=N`: for the init.
 /// - `--no-proc`, `--tmpfs DIR=SIZE`, `--read-only DIR`, `--bind PLACE=FILE`: mounts.
 /// - `--on-child N`: sends signal N to the init at the moment it has a child.
@@ -88,6 +90,7 @@ fn read(args: &[String]) -> Result<Wish, String> {
         match word.as_str() {
             "--report" => wish.report = value()?,
             "--pid1" => wish.pid1 = true,
+            "--subreaper" => wish.subreaper = true,
             "--no-proc" => wish.no_proc = true,
             "--tmpfs" => wish.tmpfs.push(pair(value()?)?),
             "--read-only" => wish.read_only.push(value()?),
@@ -163,6 +166,9 @@ fn become_the_init(wish: &Wish) -> Result<c_int, String> {
     }
     if let Some(uid) = wish.uid {
         sys::become_user(uid)?;
+    }
+    if wish.subreaper {
+        sys::become_subreaper()?;
     }
     if wish.pid1 {
         sys::die_with_parent()?; // becoming somebody else has taken it away

@@ -244,6 +244,12 @@ pub(crate) fn become_root() -> Result<c_int, String> {
     check(unsafe { libc::setresuid(0, 0, 0) }, "setresuid")
 }
 
+/// Inherits the orphans among its descendants.
+pub(crate) fn become_subreaper() -> Result<c_int, String> {
+    // SAFETY: numbers only.
+    check(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) }, "PR_SET_CHILD_SUBREAPER")
+}
+
 /// Dies as soon as the thread that started this process does.
 pub(crate) fn die_with_parent() -> Result<c_int, String> {
     // SAFETY: numbers only.

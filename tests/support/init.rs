@@ -2,6 +2,7 @@
 
 use super::{HANG, PATIENCE};
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,6 +15,27 @@ pub(crate) enum Init {
     TiniStatic,
     DumbInit,
     Catatonit,
+    /// runinit under another's name.
+    RuninitAs(Name),
+}
+
+/// A name that runinit can bear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Name {
+    Tini,
+    DumbInit,
+    Catatonit,
+}
+
+impl Name {
+    /// The program whose name it is.
+    pub(crate) const fn real(self) -> Init {
+        match self {
+            Self::Tini => Init::Tini,
+            Self::DumbInit => Init::DumbInit,
+            Self::Catatonit => Init::Catatonit,
+        }
+    }
 }
 
 /// What is asked of an init, in its own words.
@@ -62,7 +84,12 @@ impl Init {
 
     /// How long to wait for what a peer may never do.
     pub(crate) fn patience(self) -> Duration {
-        if self == Self::Runinit { PATIENCE } else { HANG }
+        if self.is_runinit() { PATIENCE } else { HANG }
+    }
+
+    /// True for runinit, under whatever name.
+    pub(crate) const fn is_runinit(self) -> bool {
+        matches!(self, Self::Runinit | Self::RuninitAs(_))
     }
 
     pub(crate) const fn name(self) -> &'static str {
@@ -72,6 +99,7 @@ impl Init {
             Self::TiniStatic => "tini-static",
             Self::DumbInit => "dumb-init",
             Self::Catatonit => "catatonit",
+            Self::RuninitAs(name) => name.real().name(),
         }
     }
 
@@ -79,6 +107,9 @@ impl Init {
     pub(crate) fn path(self) -> Result<PathBuf, String> {
         if self == Self::Runinit {
             return Ok(env!("CARGO_BIN_EXE_runinit").into());
+        }
+        if let Self::RuninitAs(name) = self {
+            return link(name.real().name());
         }
         let paths = std::env::var_os("PATH").unwrap_or_default();
         let found = std::env::split_paths(&paths).map(|dir| dir.join(self.name())).find(|file| file.exists());
@@ -96,10 +127,26 @@ impl Init {
             (Self::Tini | Self::TiniStatic, How::Verbose) => &["-s", "-g", "-vvv"],
             (Self::DumbInit, How::Verbose) => &["-v"],
             (Self::Catatonit, How::Group | How::Verbose) => &["-g"],
+            (Self::RuninitAs(name), how) => {
+                let mut all = name.real().words(how)?;
+                all[0] = self.path()?.into();
+                return Ok(all);
+            }
         };
         let mut all = words([self.path()?]);
         all.extend(words(options.iter().copied()));
         all.extend(words(["--"]));
         Ok(all)
+    }
+}
+
+/// A link to runinit of this name, beside it.
+fn link(name: &str) -> Result<PathBuf, String> {
+    let runinit = Path::new(env!("CARGO_BIN_EXE_runinit"));
+    let dir = runinit.with_file_name("names");
+    std::fs::create_dir_all(&dir).map_err(|e| e.to_string())?;
+    match std::os::unix::fs::symlink(runinit, dir.join(name)) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error.to_string()),
+        _ => Ok(dir.join(name)),
     }
 }

@@ -3,13 +3,15 @@
 #![allow(dead_code, unused_imports, unused_macros)] // compiled into every test file, and each uses another part
 
 mod init;
+mod lateness;
 mod procfs;
 pub(crate) mod pty;
 mod record;
 mod stage;
 mod sys;
 
-pub(crate) use init::{How, Init, probe, runinit, words};
+pub(crate) use init::{How, Init, Name, probe, runinit, words};
+pub(crate) use lateness::Lateness;
 pub(crate) use procfs::{Process, descendants, process};
 pub(crate) use record::Record;
 pub(crate) use stage::{End, Place, Running, Stage, send};

@@ -83,7 +83,12 @@ impl Stage {
     /// A copy of an executable in the stage's own directory, which every user can reach.
     pub(crate) fn copy(&self, from: impl AsRef<Path>, name: &str, mode: u32) -> Result<OsString, String> {
         let path = self.file(name);
-        std::fs::copy(from, &path).map_err(|e| e.to_string())?;
+        // By another process: a descriptor of this one, open for writing, could be in a child of another test, and then the
+        // copy could not be run (ETXTBSY).
+        let copied = Command::new("cp").arg("--dereference").arg(from.as_ref()).arg(&path).status();
+        if !copied.is_ok_and(|status| status.success()) {
+            return Err(format!("cannot copy {}", from.as_ref().display()));
+        }
         set_permissions(&path, Permissions::from_mode(mode)).map_err(|e| e.to_string())?;
         Ok(path.into())
     }

@@ -110,6 +110,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn no_byte_is_lost_or_moved(
             parts in prop::collection::vec((prop::sample::select(&b"ab\n\xe2\x82\xac"[..]), 0usize..40_000), 0..12),

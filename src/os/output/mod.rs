@@ -20,6 +20,8 @@ mod lines;
 mod outgoing;
 mod rotating_file;
 mod tail;
+#[cfg(test)]
+mod tests;
 mod voice;
 
 use super::pipe;
@@ -49,8 +51,6 @@ const LAST_WORDS: usize = 1 << 20;
 /// The output of every program that is heard.
 #[derive(Debug)]
 pub struct Outputs {
-    /// The longest name that stands before lines.
-    width: usize,
     /// Standard output and standard error are terminals, and colours are wanted.
     coloured: Option<[bool; 2]>,
     own: [Outgoing; 2],
@@ -129,11 +129,10 @@ impl Writers {
     }
 }
 
-impl Outputs {
-    /// Nothing is heard yet. Labels will be as wide as the longest of these names.
-    pub fn new<'a>(names: impl Iterator<Item = &'a str>) -> Self {
+impl Default for Outputs {
+    /// Nothing is heard yet.
+    fn default() -> Self {
         Self {
-            width: names.map(str::len).max().unwrap_or(0),
             coloured: None,
             own: [Outgoing::new(0), Outgoing::new(1)],
             files: BTreeMap::new(),
@@ -144,8 +143,10 @@ impl Outputs {
             buffer: Vec::new(),
         }
     }
+}
 
-    /// Opens what a program, or a command about it, is to write to; `None`: runinit's own.
+impl Outputs {
+    /// Opens what a program, or a command about it, is to write to; `None`: runinit's own. Its label is of this width.
     ///
     /// # Errors
     /// No descriptor is left, or the file cannot be opened.
@@ -153,6 +154,7 @@ impl Outputs {
         &mut self,
         id: ProgramId,
         program: &Program,
+        width: usize,
         poller: &mut Poller,
     ) -> Result<Option<Writers>, SpawnFailure> {
         let output = &program.launch.output;
@@ -167,8 +169,9 @@ impl Outputs {
             Output::Prefix | Output::Json => {}
         }
         let coloured = *self.coloured.get_or_insert_with(coloured);
-        let mut voice = Voice::new(id, &program.name, output, self.width, coloured);
-        if let Some(before) = self.voices.remove(&id) {
+        let mut voice = Voice::new(id, &program.name, output, width, coloured);
+        // After a reload the place may be another program's.
+        if let Some(before) = self.voices.remove(&id).filter(|before| before.name == program.name) {
             voice.tail = before.tail;
         }
         let is_one = matches!(voice.kind, Kind::File(_) | Kind::Discard);
@@ -185,7 +188,8 @@ impl Outputs {
     }
 
     fn open_file(&mut self, spec: &OutputFile) -> Result<(), SpawnFailure> {
-        if self.files.contains_key(&spec.path) {
+        if let Some(file) = self.files.get_mut(&spec.path) {
+            file.set_limits(spec.max, spec.keep);
             return Ok(());
         }
         let file = RotatingFile::open(&spec.path, spec.max, spec.keep)
@@ -302,9 +306,7 @@ impl Outputs {
     fn hand_on(&mut self, place: usize, count: usize, is_last: bool) {
         let Some(Some(pipe)) = self.pipes.get_mut(place) else { return };
         let Some(voice) = self.voices.get_mut(&pipe.id) else { return };
-        if let Kind::Json { time } = &mut voice.kind {
-            *time = humantime::format_rfc3339_millis(std::time::SystemTime::now()).to_string();
-        }
+        voice.listen(pipe.from);
         let mut for_file = Vec::new();
         let out = match voice.goes_to(pipe.from) {
             Some(index) => self.own[index].lines(),
@@ -415,7 +417,7 @@ fn coloured() -> [bool; 2] {
 
 fn no_room(errno: Errno) -> SpawnFailure {
     let message = format!("cannot open a pipe for its output: {}", errno.desc());
-    SpawnFailure { kind: SpawnFailureKind::NoRoom, message }
+    SpawnFailure { kind: SpawnFailureKind::NoRoom, errno: 0, message }
 }
 
 fn cannot_open(path: &str, error: &io::Error) -> SpawnFailure {
@@ -423,5 +425,5 @@ fn cannot_open(path: &str, error: &io::Error) -> SpawnFailure {
         Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM) => SpawnFailureKind::NoRoom,
         _ => SpawnFailureKind::NotExecutable,
     };
-    SpawnFailure { kind, message: format!("cannot write its output to {path}: {error}") }
+    SpawnFailure { kind, errno: 0, message: format!("cannot write its output to {path}: {error}") }
 }

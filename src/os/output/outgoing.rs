@@ -42,6 +42,11 @@ impl Outgoing {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn over(index: usize, outlet: Outlet) -> Self {
+        Self { outlet: Some(outlet), ..Self::new(index) }
+    }
+
     /// For lines to be added.
     pub(super) fn lines(&mut self) -> &mut Vec<u8> {
         &mut self.lines

@@ -48,6 +48,14 @@ impl RotatingFile {
         })
     }
 
+    /// From now on other limits hold.
+    pub(super) fn set_limits(&mut self, max: u64, keep: u32) {
+        if self.max != max {
+            self.limit = max;
+        }
+        (self.max, self.keep) = (max, keep);
+    }
+
     /// Adds lines.
     pub(super) fn write(&mut self, mut lines: &[u8]) {
         while !lines.is_empty() {
@@ -117,7 +125,8 @@ impl RotatingFile {
             self.size = 0;
             return Ok(());
         }
-        for number in (1..self.keep).rev() {
+        let free = (1..self.keep).find(|number| !exists(&self.older(*number))).unwrap_or(self.keep);
+        for number in (1..free).rev() {
             put(&self.older(number), &self.older(number + 1))?;
         }
         put(&self.path, &self.older(1))?;
@@ -148,6 +157,11 @@ fn open(path: &Path) -> io::Result<(File, u64)> {
     let metadata = file.metadata()?;
     // A device must not be renamed.
     if metadata.is_file() { Ok((file, metadata.len())) } else { Err(io::Error::other("this is no file")) }
+}
+
+/// A symbolic link is there, wherever it leads.
+fn exists(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
 }
 
 /// Renames what is there, if anything is.
@@ -262,6 +276,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn nothing_is_lost_or_moved(
             lengths in prop::collection::vec(0usize..40, 0..60),
@@ -271,7 +286,8 @@ mod tests {
             let directory = tempfile::tempdir().unwrap();
             let path = directory.path().join("log");
             let mut file = RotatingFile::open(&path, max, 1000).unwrap();
-            let all: String = (0..).zip(&lengths).map(|(n, length)| format!("{n}{}\n", "x".repeat(*length))).collect();
+            let line = |(n, length): (u32, &usize)| format!("{n}{}\n", "x".repeat(*length));
+            let all = (0..).zip(&lengths).map(line).collect::<Vec<_>>().concat();
             let mut rest = all.as_bytes();
             while !rest.is_empty() {
                 // Whole lines, as the runtime hands them on.

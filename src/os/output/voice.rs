@@ -1,10 +1,11 @@
 //! One program's output: what becomes of a line.
 
-use super::format::{Object, label};
+use super::format::{Head, label, object};
 use super::lines::Line;
 use super::tail::Tail;
 use crate::core::plan::{Output, ProgramId};
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 /// Which of its two a program has written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +17,7 @@ pub(super) enum From {
 /// A program that is heard.
 #[derive(Debug)]
 pub(super) struct Voice {
-    name: String,
+    pub(super) name: String,
     pub(super) kind: Kind,
     pub(super) tail: Tail,
 }
@@ -26,8 +27,8 @@ pub(super) struct Voice {
 pub(super) enum Kind {
     /// They get a label, one for standard output and one for standard error, as only one of these may be a terminal.
     Prefix([Vec<u8>; 2]),
-    /// Objects on standard output. The time is that of the reading.
-    Json { time: String },
+    /// Objects on standard output, of which this is the beginning.
+    Json(Vec<u8>),
     /// Lines of this file.
     File(PathBuf),
     /// Nothing: there is no /dev/null.
@@ -40,7 +41,7 @@ impl Voice {
             Output::Prefix => {
                 Kind::Prefix(coloured.map(|coloured| label(name, width, coloured.then_some(id.0))))
             }
-            Output::Json => Kind::Json { time: String::new() },
+            Output::Json => Kind::Json(Vec::new()),
             Output::File(file) => Kind::File(file.path.clone()),
             Output::Null | Output::Inherit => Kind::Discard,
         };
@@ -51,8 +52,17 @@ impl Voice {
     pub(super) fn goes_to(&self, from: From) -> Option<usize> {
         match (&self.kind, from) {
             (Kind::Prefix(_), From::Stderr) => Some(1),
-            (Kind::Prefix(_), From::Stdout) | (Kind::Json { .. }, _) => Some(0),
+            (Kind::Prefix(_), From::Stdout) | (Kind::Json(_), _) => Some(0),
             (Kind::File(_) | Kind::Discard, _) => None,
+        }
+    }
+
+    /// What is read now is from there.
+    pub(super) fn listen(&mut self, from: From) {
+        if let Kind::Json(head) = &mut self.kind {
+            let time = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
+            let stream = if from == From::Stdout { "stdout" } else { "stderr" };
+            *head = Head { time: &time, program: &self.name, stream }.begin();
         }
     }
 
@@ -65,11 +75,7 @@ impl Voice {
                 out.extend_from_slice(text);
                 out.push(b'\n');
             }
-            Kind::Json { time } => {
-                let stream = if from == From::Stdout { "stdout" } else { "stderr" };
-                let text = String::from_utf8_lossy(text);
-                Object { time, program: &self.name, stream, text }.write(out);
-            }
+            Kind::Json(head) => object(head, text, out),
             Kind::File(_) => {
                 out.extend_from_slice(text);
                 if !is_cut {

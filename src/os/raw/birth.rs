@@ -17,6 +17,8 @@ pub(in crate::os) struct Birth {
     /// `/bin/sh`, room for the candidate's path, the arguments: for a script without `#!` (ENOEXEC).
     pub(in crate::os) shell_argv: *mut *const c_char,
     pub(in crate::os) environment: *const *const c_char,
+    /// Room in the environment for the digits of the new process's own number and a NUL; null: none is wanted.
+    pub(in crate::os) own_number: *mut u8,
     pub(in crate::os) cwd: *const c_char,
     /// What become descriptors 0, 1 and 2; none of these numbers is among them.
     pub(in crate::os) standard: [Option<RawFd>; 3],
@@ -142,6 +144,10 @@ unsafe fn prepare(birth: &Birth) -> Option<(Stage, i32)> {
         // It cannot fail: it was so before. SAFETY: the kernel's rlimit64 is two such integers.
         unsafe { libc::syscall(libc::SYS_prlimit64, 0, libc::RLIMIT_NOFILE, limit.as_ptr(), 0usize) };
     }
+    if !birth.own_number.is_null() {
+        // SAFETY: the parent has made room for `NUMBER_ROOM` bytes.
+        unsafe { write_number(libc::getpid().unsigned_abs(), birth.own_number) };
+    }
     if birth.ignore_sigchld {
         set_sigchld_ignored(true);
     }
@@ -149,7 +155,27 @@ unsafe fn prepare(birth: &Birth) -> Option<(Stage, i32)> {
     None
 }
 
-/// The search of execvp(3): ENOENT and its like go on to the next directory, EACCES is remembered, anything else ends it.
+/// Enough for the digits of any process id and a NUL.
+pub(in crate::os) const NUMBER_ROOM: usize = 11;
+
+/// Writes a number in decimal, and a NUL. SAFETY: `room` has at least [`NUMBER_ROOM`] bytes.
+unsafe fn write_number(number: u32, room: *mut u8) {
+    let digits = number.checked_ilog10().unwrap_or_default() as usize + 1;
+    let mut rest = number;
+    // SAFETY: a `u32` has at most ten digits.
+    unsafe {
+        *room.add(digits) = 0;
+        for place in (0..digits).rev() {
+            #[allow(clippy::cast_possible_truncation)] // one digit
+            let digit = (rest % 10) as u8;
+            *room.add(place) = b'0' + digit;
+            rest /= 10;
+        }
+    }
+}
+
+/// The search of execvp(3): ENOENT and its like go on to the next directory, EACCES is remembered, or else the
+/// last one, anything else ends it.
 /// SAFETY: as for `prepare`.
 unsafe fn exec(birth: &mut Birth) -> (Stage, i32) {
     let mut remembered = libc::ENOENT;
@@ -170,7 +196,11 @@ unsafe fn exec(birth: &mut Birth) -> (Stage, i32) {
                 libc::ENOENT if libc::access(candidate, libc::F_OK) == 0 => {
                     return (Stage::Interpreter, errno);
                 }
-                libc::ENOENT | libc::ENOTDIR | libc::ESTALE | libc::ENODEV | libc::ETIMEDOUT => {}
+                libc::ENOENT | libc::ENOTDIR | libc::ESTALE | libc::ENODEV | libc::ETIMEDOUT => {
+                    if remembered != libc::EACCES {
+                        remembered = errno;
+                    }
+                }
                 libc::EACCES => remembered = errno,
                 _ => return (Stage::Exec, errno),
             }

@@ -138,7 +138,7 @@ fn write_oom_score(text: &[u8]) -> Result<(), i32> {
 
 /// What is not inheritable does not stay ambient either (capabilities(7)), so nothing has to be cleared there.
 fn set_capabilities(keep: Keep) -> Result<(), Failure> {
-    let (low, high) = (|set: u64| half(set & u64::from(u32::MAX)), |set: u64| half(set >> 32));
+    let (low, high) = (|set: u64| half(set & 0xffff_ffff), |set: u64| half(set >> 32));
     let Keep { kept, ambient, .. } = keep;
     // Effective, permitted, inheritable; the low halves first.
     let sets = [low(kept), low(kept), low(ambient), high(kept), high(kept), high(ambient)];

@@ -4,7 +4,7 @@
 mod birth;
 mod confine;
 
-pub(super) use birth::{Birth, BirthFailure, Stage, spawn};
+pub(super) use birth::{Birth, BirthFailure, NUMBER_ROOM, Stage, spawn};
 pub(super) use confine::{Confine, Keep, Step, bounding_set, capabilities, limit, nice};
 
 use libc::{c_char, c_int};
@@ -81,6 +81,23 @@ pub(super) fn wait_any(flags: c_int) -> nix::Result<(i32, c_int)> {
     // SAFETY: the pointer is to a live integer.
     let pid = Errno::result(unsafe { libc::waitpid(-1, &raw mut status, flags | libc::WNOHANG) })?;
     Ok((pid, status))
+}
+
+/// Gives up the controlling terminal, which has to be standard input. A session's leader gives it up for all of the
+/// session, and the kernel then sends SIGHUP and SIGCONT to its foreground group in that leader's name.
+pub(super) fn leave_terminal() -> nix::Result<()> {
+    // SAFETY: no memory is passed.
+    Errno::result(unsafe { libc::ioctl(0, libc::TIOCNOTTY) }).map(drop)
+}
+
+/// Closes a descriptor that an exec would hand on; runinit's own are all closed on exec.
+pub(super) fn close_if_inherited(number: RawFd) {
+    // SAFETY: whoever owns a descriptor in this program has it closed on exec, so nobody loses one.
+    unsafe {
+        if libc::fcntl(number, libc::F_GETFD) == 0 {
+            libc::close(number);
+        }
+    }
 }
 
 /// A standard descriptor, 0 to 2. It may be closed; the system then says EBADF.

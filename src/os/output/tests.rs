@@ -1,0 +1,227 @@
+use super::*;
+use crate::core::plan::Launch;
+use crate::os::outlet::Outlet;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use proptest::prelude::*;
+use std::time::Duration;
+
+/// A runtime of its own: programs that print, and somebody who reads what comes out.
+struct World {
+    outputs: Outputs,
+    poller: Poller,
+    /// Nobody signals.
+    signals: (OwnedFd, OwnedFd),
+    reader: OwnedFd,
+    heard: Vec<u8>,
+    width: usize,
+}
+
+impl World {
+    fn new(names: &[&str]) -> Self {
+        let (reader, writer) = pipe::to_read_without_waiting().unwrap();
+        never_wait(&writer);
+        let mut outputs = Outputs::default();
+        outputs.own[0] = Outgoing::over(0, Outlet::over(writer));
+        outputs.coloured = Some([false; 2]);
+        let signals = nix::unistd::pipe().unwrap();
+        Self {
+            outputs,
+            poller: Poller::default(),
+            signals,
+            reader,
+            heard: Vec::new(),
+            width: names.iter().map(|name| name.len()).max().unwrap_or(0),
+        }
+    }
+
+    fn open(&mut self, id: usize, name: &str, output: Output) -> Writers {
+        let program = Program::new(name, Launch { output, ..Launch::default() });
+        let writers =
+            self.outputs.open(ProgramId(id), &program, self.width, &mut self.poller).unwrap().unwrap();
+        never_wait(&writers.stdout);
+        writers
+    }
+
+    /// A round of the loop; false if nothing was ready.
+    fn round(&mut self) -> bool {
+        let mut ready = Vec::new();
+        self.poller.wait(self.signals.0.as_fd(), Some(Duration::ZERO), &mut ready);
+        for token in &ready {
+            if let Token::Output(place) = token {
+                self.outputs.serve(*place, &mut self.poller);
+            }
+        }
+        self.outputs.end_round(&mut self.poller);
+        !ready.is_empty()
+    }
+
+    fn read(&mut self, most: usize) {
+        let mut buffer = vec![0; most];
+        let count = nix::unistd::read(&self.reader, &mut buffer).unwrap_or(0);
+        self.heard.extend(&buffer[..count]);
+    }
+
+    /// Reads until nothing comes any more.
+    fn read_all(&mut self) {
+        loop {
+            let (is_ready, before) = (self.round(), self.heard.len());
+            self.read(1 << 20);
+            if !is_ready && self.heard.len() == before {
+                return;
+            }
+        }
+    }
+
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.heard).unwrap()
+    }
+
+    fn open_pipes(&self) -> usize {
+        self.outputs.pipes.iter().flatten().count()
+    }
+}
+
+fn never_wait(descriptor: &OwnedFd) {
+    fcntl(descriptor, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+}
+
+fn print(writers: &Writers, text: &[u8]) -> usize {
+    nix::unistd::write(writers.stdout(), text).unwrap_or(0)
+}
+
+#[test]
+fn an_end_of_the_pipe_ends_the_line() {
+    let mut world = World::new(&["a"]);
+    let writers = world.open(0, "a", Output::Prefix);
+    print(&writers, b"one\ntwo");
+    world.read_all();
+    assert_eq!(world.text(), "a | one\n");
+    drop(writers);
+    world.read_all();
+    assert_eq!(world.text(), "a | one\na | two\n");
+    assert_eq!(world.open_pipes(), 0);
+    assert!(!world.round(), "nothing is ready any more");
+    assert_eq!(world.outputs.last_lines(ProgramId(0)), ["one", "two"]);
+}
+
+#[test]
+fn an_end_of_the_program_ends_the_line_though_others_keep_the_pipe() {
+    let mut world = World::new(&["a"]);
+    let writers = world.open(0, "a", Output::Prefix);
+    print(&writers, b"one");
+    world.outputs.end(ProgramId(0), &mut world.poller);
+    world.outputs.end_round(&mut world.poller);
+    world.read_all();
+    assert_eq!(world.text(), "a | one\n");
+    print(&writers, b"two\n");
+    world.read_all();
+    assert_eq!(world.text(), "a | one\na | two\n");
+}
+
+#[test]
+fn only_so_many_pipes_of_a_program_are_kept() {
+    let mut world = World::new(&["a", "b"]);
+    let _other = world.open(1, "b", Output::Prefix);
+    let all: Vec<Writers> = (0..40).map(|_| world.open(0, "a", Output::Prefix)).collect();
+    assert_eq!(world.open_pipes(), PIPES_PER_PROGRAM + 2);
+    let newest = all.last().unwrap();
+    print(newest, b"heard\n");
+    world.read_all();
+    assert_eq!(world.text(), "a | heard\n");
+}
+
+#[test]
+fn a_stalled_reader_means_that_nothing_is_ready_or_read() {
+    let mut world = World::new(&["a"]);
+    let writers = world.open(0, "a", Output::Prefix);
+    let mut printed = 0;
+    for _ in 0..1000 {
+        printed += print(&writers, &b"line\n".repeat(1000));
+        world.round();
+    }
+    assert!(!world.round(), "a loop would be busy");
+    assert_eq!(print(&writers, b"x\n"), 0, "the program waits");
+    assert!(world.outputs.own[0].lines().len() < 200_000);
+    world.read_all();
+    assert!(world.text().lines().all(|line| line == "a | line"));
+    assert_eq!(world.text().lines().count(), printed / 5);
+}
+
+#[test]
+fn one_that_prints_without_end_leaves_the_others_their_turns() {
+    let mut world = World::new(&["a", "b"]);
+    let endless: Vec<Writers> = (0..50).map(|n| world.open(n, "a", Output::Prefix)).collect();
+    let quiet = world.open(99, "b", Output::Prefix);
+    print(&quiet, b"here\n");
+    let mut rounds = 0;
+    while !world.text().contains("b | here") {
+        for writers in &endless {
+            print(writers, &b"noise\n".repeat(10_000));
+        }
+        world.round();
+        world.read(100_000);
+        rounds += 1;
+        assert!(rounds < 200, "it is not heard");
+    }
+}
+
+#[test]
+fn at_the_end_only_room_is_waited_for() {
+    let mut world = World::new(&["a"]);
+    let writers = world.open(0, "a", Output::Prefix);
+    let line = [&[b'x'; 999][..], b"\n"].concat();
+    let mut printed = 0;
+    while print(&writers, &line) == line.len() || world.round() {
+        printed += 1;
+    }
+    assert!(printed > 64, "the reader's pipe, what is on its way, and the program's pipe are full");
+    world.outputs.begin_end(&mut world.poller);
+    assert_eq!(world.outputs.drain(&mut world.poller), Left::NoRoom);
+    assert_eq!(world.outputs.drain(&mut world.poller), Left::NoRoom);
+    world.outputs.give_up();
+    while world.outputs.drain(&mut world.poller) != Left::Nothing {}
+    assert!(world.outputs.lost_lines() > 0);
+    assert_eq!(world.open_pipes(), 0, "though a writer is left");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+    /// Whatever the pace of programs and of the reader, every line arrives, whole and in order.
+    #[test]
+    fn no_line_is_lost_torn_or_moved(
+        lengths in prop::collection::vec(prop::collection::vec(0usize..9000, 0..60), 1..5),
+        paces in prop::collection::vec((1usize..30_000, 0usize..60_000), 1..20),
+    ) {
+        let names = ["a", "bb", "ccc", "dddd", "eeeee"];
+        let mut world = World::new(&names);
+        let lines: Vec<Vec<String>> = lengths.iter().map(|lengths| {
+            (0..).zip(lengths).map(|(n, length)| format!("{n}{}", "x".repeat(*length))).collect()
+        }).collect();
+        let texts: Vec<String> = lines.iter().map(|lines| lines.join("\n")).collect();
+        let mut writers: Vec<Option<Writers>> =
+            (0..lines.len()).map(|id| Some(world.open(id, names[id], Output::Prefix))).collect();
+        let mut printed = vec![0; lines.len()];
+        while world.open_pipes() > 0 {
+            for (written_at_once, read_at_once) in &paces {
+                for id in 0..lines.len() {
+                    let rest = &texts[id].as_bytes()[printed[id]..];
+                    if rest.is_empty() {
+                        writers[id] = None;
+                    } else if let Some(writers) = &writers[id] {
+                        printed[id] += print(writers, &rest[..rest.len().min(*written_at_once)]);
+                    }
+                }
+                world.round();
+                world.read(*read_at_once);
+            }
+            world.read(4096);
+        }
+        world.read_all();
+        for (id, lines) in lines.iter().enumerate() {
+            let label = format!("{:5} | ", names[id]);
+            let said: Vec<&str> = world.text().lines().filter_map(|line| line.strip_prefix(&label)).collect();
+            prop_assert_eq!(&said, lines);
+        }
+        prop_assert_eq!(world.outputs.lost_lines(), 0);
+    }
+}
