@@ -4,6 +4,7 @@
 mod confine;
 pub mod connect;
 pub mod descriptors;
+pub mod footprint;
 pub mod inheritance;
 pub mod kill;
 pub mod log_sink;

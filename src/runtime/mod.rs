@@ -29,7 +29,7 @@ use crate::os::poller::{Poller, Token};
 use crate::os::reap::{self, Changed, Left};
 use crate::os::signals::{Arrived, Inherited, Signals};
 use crate::os::terminal::Terminal;
-use crate::os::{descriptors, inheritance, processes};
+use crate::os::{descriptors, footprint, inheritance, processes};
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -134,6 +134,7 @@ impl Runtime {
         self.recorder.begin();
         inject_fault();
         let mut is_more = true;
+        let mut is_large = true;
         let mut ready = Vec::new();
         loop {
             if let Some(code) = self.exit_code {
@@ -141,6 +142,10 @@ impl Runtime {
             }
             let wait = self.core.deadline().map(|at| at.saturating_sub(self.now()));
             let wait = if is_more { Some(Moment::ZERO) } else { wait };
+            if is_large && wait.is_none() {
+                footprint::shrink();
+                is_large = false;
+            }
             let is_signalled = self.poller.wait(self.signals.as_fd(), wait, &mut ready);
             let now = self.now();
             // A passed deadline is a reason to look for exits too; pipes that are never quiet are none.

@@ -7,7 +7,7 @@ mod confine;
 pub(super) use birth::{Birth, BirthFailure, NUMBER_ROOM, Stage, spawn};
 pub(super) use confine::{Confine, Keep, Step, bounding_set, capabilities, limit, nice};
 
-use libc::{c_char, c_int};
+use libc::{c_char, c_int, c_void};
 use nix::errno::Errno;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
@@ -104,6 +104,23 @@ pub(super) fn close_if_inherited(number: RawFd) {
 pub(super) fn standard(number: RawFd) -> BorrowedFd<'static> {
     // SAFETY: never -1, and runinit never closes these, so whoever borrows them keeps what is there.
     unsafe { BorrowedFd::borrow_raw(number) }
+}
+
+/// Takes the pages of runinit's own code and constants out of its memory; those that are needed again come back from the
+/// page cache.
+pub(super) fn forget_own_pages() {
+    unsafe extern "C" {
+        // The linker's names for the beginning of the program and for the end of its code (end(3)).
+        static __executable_start: u8;
+        static etext: u8;
+    }
+    // SAFETY: sysconf(3) only asks.
+    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
+    let start = (&raw const __executable_start) as usize;
+    let end = (&raw const etext) as usize / page * page;
+    // SAFETY: between the two is only what is mapped from this program's own file and never written to, so what is
+    // dropped is what the file holds.
+    unsafe { libc::madvise(start as *mut c_void, end.saturating_sub(start), libc::MADV_DONTNEED) };
 }
 
 /// The environment of this process, as exec wants it.
