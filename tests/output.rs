@@ -405,9 +405,9 @@ fn the_last_words_of_a_crash_are_in_the_record() -> Tested {
 
 #[test]
 fn whoever_keeps_the_pipe_is_heard_but_not_waited_for() -> Tested {
-    let stray = "(setsid sh -c 'trap \"\" HUP; until test -e @dir/go; do sleep 0.02; done; echo stray; sleep 1000' &)";
-    let text = program("a", &format!("{stray}; printf partial"), "output = \"prefix\"")
-        + &program("b", "sleep 1000", "main = true");
+    let stray = "(setsid sh -c 'touch @dir/away; until test -e @dir/go; do sleep 0.02; done; echo stray; sleep 1000' &)";
+    let shell = format!("{stray}; until test -e @dir/away; do sleep 0.02; done; printf partial");
+    let text = program("a", &shell, "output = \"prefix\"") + &program("b", "sleep 1000", "main = true");
     let mut running = fleet(&text)?;
     // It is over, and its last line is not kept back for whoever else might write.
     running.wait_for_line("stdout", "a | partial")?;
@@ -431,8 +431,9 @@ fn restarts_leave_no_descriptors_behind() -> Tested {
         text += &program(name, &shell, &format!("{more}output = {output}"));
     }
     // Each run leaves somebody behind that keeps its pipe, but only so many are heard.
-    let leaver = "echo x >>@dir/starts-l; (setsid sleep 1000 &)";
-    text += &program("l", leaver, &format!("{more}output = \"prefix\""));
+    let away = "rm -f @dir/away; (setsid sh -c 'touch @dir/away; exec sleep 1000' &)";
+    let leaver = format!("echo x >>@dir/starts-l; {away}; until test -e @dir/away; do sleep 0.01; done");
+    text += &program("l", &leaver, &format!("{more}output = \"prefix\""));
     let mut running = fleet(&text)?;
     let starts = |name: &str| running.text(&format!("starts-{name}")).lines().count();
     let count = || {

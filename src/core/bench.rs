@@ -8,6 +8,7 @@ use super::event::{Event, GroupState, Look, Reaped, Received};
 use super::plan::{Launch, Plan, Program, ProgramId};
 use super::process::{Exit, Pid};
 use super::signal::Signal;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The core, and what it has asked for that the bench does not answer by itself.
@@ -17,6 +18,8 @@ pub(super) struct Bench {
     pub(super) asked: Vec<Action>,
     /// Nobody is left whenever it is looked; else the test itself tells who is.
     pub(super) is_alone: bool,
+    /// What a probe of each group finds, once its leader has ended.
+    groups: BTreeMap<ProgramId, GroupState>,
     next_pid: i32,
 }
 
@@ -27,12 +30,16 @@ pub(super) fn program(name: &str) -> Program {
 
 impl Bench {
     pub(super) fn new(programs: Vec<Program>) -> Self {
-        let plan = Plan::new(programs, Budget::Within(Duration::from_secs(9)));
+        Self::of(Plan::new(programs, Budget::Within(Duration::from_secs(9))))
+    }
+
+    pub(super) fn of(plan: Plan) -> Self {
         let mut bench = Self {
             core: Core::new(plan),
             now: Moment::ZERO,
             asked: Vec::new(),
             is_alone: true,
+            groups: BTreeMap::new(),
             next_pid: 100,
         };
         bench.at(0);
@@ -63,7 +70,12 @@ impl Bench {
                 Action::Look if self.is_alone => {
                     self.step(Event::Looked(Look { alone: true, ..Look::default() }));
                 }
-                Action::Say(..) | Action::Record | Action::Probe(..) | Action::Look => {}
+                Action::Probe(id, _) => {
+                    if let Some(state) = self.groups.get(&id).copied() {
+                        self.step(Event::Group(id, state));
+                    }
+                }
+                Action::Say(..) | Action::Record | Action::Look => {}
                 _ => self.asked.push(action),
             }
         }
@@ -76,8 +88,8 @@ impl Bench {
     /// The leader ends; its group is what it is afterwards.
     pub(super) fn ends(&mut self, id: usize, code: u8, group: GroupState) {
         let pid = self.program(id).leader().expect("a leader that can end");
+        self.groups.insert(ProgramId(id), group);
         self.step(Event::Reaped(vec![Reaped { pid, exit: Exit::Code(code) }]));
-        self.step(Event::Group(ProgramId(id), group));
         self.step(Event::Tick);
     }
 

@@ -8,7 +8,7 @@ use super::budget::Moment;
 use super::event::Notice;
 use super::plan::ProgramId;
 use super::policy::{Ready, ReadyBy};
-use super::process::{Exit, Pid};
+use super::process::Pid;
 use super::program::{Asked, Asking, Fault, Program, Readiness, State};
 use super::{Child, Core};
 use log::Level;
@@ -125,17 +125,9 @@ impl Core {
         }
     }
 
-    pub(super) fn check_command_ended(
-        &mut self,
-        id: ProgramId,
-        pid: Pid,
-        exit: Exit,
-        now: Moment,
-        out: &mut Vec<Action>,
-    ) {
-        if self.programs[id.0].asking.asked.is_some_and(|asked| asked.command == Some(pid)) {
-            self.on_answer(id, exit == Exit::Code(0), now, out);
-        }
+    /// True if its answer was still awaited.
+    pub(super) fn forget_check_command(&mut self, id: ProgramId, pid: Pid) -> bool {
+        self.programs[id.0].asking.asked.take_if(|asked| asked.command == Some(pid)).is_some()
     }
 
     pub(super) fn on_answer(&mut self, id: ProgramId, yes: bool, now: Moment, out: &mut Vec<Action>) {
@@ -144,8 +136,8 @@ impl Core {
         }
     }
 
-    fn answered(&mut self, id: ProgramId, yes: bool, now: Moment, out: &mut Vec<Action>) {
-        if !matches!(self.programs[id.0].state, State::Running { .. }) {
+    pub(super) fn answered(&mut self, id: ProgramId, yes: bool, now: Moment, out: &mut Vec<Action>) {
+        if self.shutdown.is_some() || !matches!(self.programs[id.0].state, State::Running { .. }) {
             return;
         }
         match (self.purpose(id), yes) {
@@ -200,7 +192,9 @@ impl Core {
             Notice::Stopping => self.note(now, Some(id), "says it is stopping"),
             Notice::Status(text) => self.programs[id.0].status = Some(text.clone()),
             Notice::Extend(time) => self.extend(id, now.saturating_add(*time)),
-            Notice::Unwell if is_running => self.stop_for(id, Fault::Unhealthy, now, out),
+            Notice::Unwell if is_running && self.shutdown.is_none() => {
+                self.stop_for(id, Fault::Unhealthy, now, out);
+            }
             Notice::Ready | Notice::Unwell => {}
         }
     }
@@ -363,5 +357,20 @@ mod tests {
         assert!(bench.asked().contains(&Action::StopAsking(FIRST)));
         bench.at(13_000);
         assert!(!bench.asked().iter().any(|action| matches!(action, Action::Ask(..))));
+    }
+
+    #[test]
+    fn in_a_shutdown_nobody_is_stopped_for_being_unwell() {
+        let mut programs = with_health();
+        programs.push(plan::Program { after: vec![FIRST], ..program("second") });
+        let mut bench = Bench::new(programs);
+        bench.at(10_000);
+        assert!(bench.asked().contains(&Action::Ask(FIRST, Purpose::Health)));
+        bench.signal(Signal::TERM);
+        assert!(bench.asked().contains(&Action::StopAsking(FIRST)));
+        bench.step(Event::Checked(FIRST, false));
+        bench.step(Event::Notified(FIRST, Notice::Unwell));
+        bench.at(14_000);
+        assert_eq!(bench.asked(), [], "the second, which comes after it, has not stopped yet");
     }
 }

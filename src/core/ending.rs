@@ -4,7 +4,7 @@ use super::action::Action;
 use super::budget::Moment;
 use super::event::{GroupState, Reaped};
 use super::plan::{End, OnFailure, ProgramId};
-use super::process::Exit;
+use super::process::{Exit, Pid};
 use super::program::{Program, Readiness, State, StoppedBy};
 use super::shutdown::{Reason, format_ms};
 use super::signal::Signal;
@@ -13,32 +13,53 @@ use log::Level;
 
 impl Core {
     pub(super) fn on_reaped(&mut self, reaped: &[Reaped], now: Moment, out: &mut Vec<Action>) {
-        for child in reaped {
-            match self.children.remove(&child.pid) {
-                Some(Child::Leader(id)) => {
-                    self.reaped.programs += 1;
-                    self.leader_ended(id, child.exit, now, out);
-                }
-                Some(Child::StopCommand(id)) => {
-                    self.reaped.programs += 1;
-                    self.stop_command_ended(id, child.exit, now, out);
-                }
-                Some(Child::CheckCommand(id)) => {
-                    self.reaped.programs += 1;
-                    self.check_command_ended(id, child.pid, child.exit, now, out);
-                }
-                None => self.reaped.orphans += 1,
+        // Their numbers are free from now on: first it is forgotten whose they were, then decided what that means.
+        let ended: Vec<(Child, &Reaped)> =
+            reaped.iter().filter_map(|child| self.forget(child.pid).zip(Some(child))).collect();
+        for (child, reaped) in &ended {
+            if let Child::Leader(id) = child {
+                self.leader_ended(*id, reaped.exit, now, out);
             }
         }
-        // Any child may have been the last of a group whose leader is gone.
+        if self.finished {
+            return;
+        }
+        self.probe(out);
+        for (child, reaped) in ended {
+            match child {
+                Child::Leader(_) => {}
+                Child::StopCommand(id) => self.stop_command_ended(id, reaped.exit, now, out),
+                Child::CheckCommand(id) => self.answered(id, reaped.exit == Exit::Code(0), now, out),
+            }
+        }
+        if !reaped.is_empty() {
+            self.look_again();
+        }
+    }
+
+    /// What a child was started for, if somebody still waits for it.
+    fn forget(&mut self, pid: Pid) -> Option<Child> {
+        let Some(child) = self.children.remove(&pid) else {
+            self.reaped.orphans += 1;
+            return None;
+        };
+        self.reaped.programs += 1;
+        let is_awaited = match child {
+            Child::Leader(_) => true,
+            Child::StopCommand(id) => self.forget_stop_command(id, pid),
+            Child::CheckCommand(id) => self.forget_check_command(id, pid),
+        };
+        is_awaited.then_some(child)
+    }
+
+    /// Any child may have been the last of a group whose leader is gone. Nothing may be started before that is known: a
+    /// new process could get the number of such a group.
+    fn probe(&self, out: &mut Vec<Action>) {
         for id in self.ids() {
             let program = &self.programs[id.0];
             if let (None, Some(pgid)) = (program.leader(), program.group()) {
                 out.push(Action::Probe(id, pgid));
             }
-        }
-        if !reaped.is_empty() {
-            self.look_again();
         }
     }
 
@@ -72,6 +93,7 @@ impl Core {
             (State::Leaderless { .. }, GroupState::Alive) => {
                 self.say(Level::Info, id, "has left processes behind", out);
                 self.begin_cascade(id, now, out);
+                self.probe_later(id, now);
             }
             (
                 State::Leaderless { .. }
@@ -80,7 +102,8 @@ impl Core {
                 GroupState::Empty,
             ) => self.group_ended(id, now, out),
             (State::Stopping { leader: None, .. }, GroupState::Alive) => {
-                self.leave_step_for_leader(id, now, out);
+                self.go_on_without_leader(id, now, out);
+                self.probe_later(id, now);
             }
             // The leader is a member: while it is not reaped the group is there, whatever a signal met.
             // Without a group there is nothing to hear about.
@@ -96,7 +119,7 @@ impl Core {
         }
     }
 
-    fn group_ended(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
+    pub(super) fn group_ended(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
         self.cut_stop_command(id, out);
         let program = &mut self.programs[id.0];
         program.close_last_step(now);
@@ -168,10 +191,11 @@ impl Core {
     }
 
     pub(super) fn is_failure(&self, id: ProgramId) -> bool {
-        if self.programs[id.0].fault.is_some() {
+        let program = &self.programs[id.0];
+        if program.fault.is_some() || program.failure.is_some() {
             return true;
         }
-        match self.programs[id.0].exit {
+        match program.exit {
             Some(exit) => !self.plan.programs[id.0].success_codes.contains(&exit.code()),
             None => true,
         }
@@ -180,6 +204,57 @@ impl Core {
     /// The code a program's end stands for; `None` if it never ran and nothing is known against it.
     pub(super) fn code(&self, id: ProgramId) -> Option<i32> {
         let program = &self.programs[id.0];
-        program.exit.map(Exit::code).or_else(|| program.failure.as_ref().map(self.plan.failed_start))
+        program.failure.as_ref().map(self.plan.failed_start).or_else(|| program.exit.map(Exit::code))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::bench::{Bench, program};
+    use super::*;
+    use crate::core::event::Event;
+    use crate::core::plan::{Program, Step, StepAction};
+    use crate::core::policy::{Check, Health};
+    use std::time::Duration;
+
+    const FIRST: ProgramId = ProgramId(0);
+
+    fn reaped(ends: &[(Pid, u8)]) -> Event {
+        let child = |&(pid, code): &(Pid, u8)| Reaped { pid, exit: Exit::Code(code) };
+        Event::Reaped(ends.iter().map(child).collect())
+    }
+
+    #[test]
+    fn a_group_is_probed_before_anything_is_started_that_could_get_its_number() {
+        let run = Step { action: StepAction::Run(vec!["stop".into()]), wait: Duration::from_secs(1) };
+        let second = Program { stop: vec![run.clone(), run], ..program("second") };
+        let mut bench = Bench::new(vec![program("first"), second]);
+        bench.signal(Signal::TERM);
+        let command = Pid::new(7).unwrap();
+        bench.step(Event::StepSpawned(ProgramId(1), Some(command)));
+        let leader = bench.program(0).leader().unwrap();
+        let mut out = Vec::new();
+        bench.core.step(reaped(&[(command, 1), (leader, 0)]), bench.now, &mut out);
+        let place = |action: &Action| out.iter().position(|other| other == action).unwrap();
+        let probe = Action::Probe(FIRST, leader.group().unwrap());
+        assert!(place(&probe) < place(&Action::RunStep(ProgramId(1), 1)), "{out:?}");
+    }
+
+    #[test]
+    fn a_command_that_ended_with_the_program_that_ends_all_is_not_killed() {
+        let check = Check::Exec(vec!["check".into()]);
+        let (every, timeout) = (Duration::from_secs(1), Duration::from_secs(1));
+        let health = Some(Health { check, every, timeout, failures: 1 });
+        let main = Program { main: true, ..program("main") };
+        let mut bench = Bench::new(vec![main, Program { health, ..program("other") }]);
+        bench.at(1000);
+        let command = Pid::new(7).unwrap();
+        bench.step(Event::CheckSpawned(ProgramId(1), Some(command)));
+        bench.asked();
+        let leader = bench.program(0).leader().unwrap();
+        bench.step(reaped(&[(leader, 0), (command, 1)]));
+        let asked = bench.asked();
+        assert!(!asked.iter().any(|action| matches!(action, Action::KillCommand(_))), "{asked:?}");
+        assert_eq!(bench.core.reaped().programs, 2);
     }
 }

@@ -106,3 +106,60 @@ impl Core {
 fn is_terminal_stop(signal: Signal) -> bool {
     [Signal::TSTP, Signal::TTIN, Signal::TTOU].contains(&signal)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::bench::{Bench, program};
+    use super::*;
+    use crate::core::budget::Budget;
+    use crate::core::event::{Event, Sender};
+    use crate::core::plan::{Launch, Plan, Program, Rewrite};
+
+    /// One program, and no signal that begins a shutdown.
+    fn bench(leads: Leads, terminal_stops: TerminalStops, rewrite: Rewrite) -> Bench {
+        let program = Program { main: true, launch: Launch { leads, ..Launch::default() }, ..program("p") };
+        let single_child = leads == Leads::Nothing;
+        let plan = Plan::new(vec![program], Budget::Forever);
+        let mut bench =
+            Bench::of(Plan { stops_on: Vec::new(), terminal_stops, rewrite, single_child, ..plan });
+        bench.asked();
+        bench
+    }
+
+    /// What comes of a signal: those that are forwarded, and whether runinit stops.
+    fn forwarded(bench: &mut Bench, signal: Signal, by_process: bool) -> (Vec<Signal>, bool) {
+        let sender = by_process.then_some(Sender { pid: 1, uid: 0, command: None });
+        bench.step(Event::Signal(Received { signal, sender }));
+        let asked = bench.asked();
+        let signals = asked.iter().filter_map(|action| match action {
+            Action::Signal(_, _, signal) => Some(*signal),
+            _ => None,
+        });
+        (signals.collect(), asked.contains(&Action::StopSelf))
+    }
+
+    #[test]
+    fn a_terminals_stop_signal_goes_where_the_plan_says() {
+        let drops: Rewrite = [(Signal::TSTP, None)].into();
+        for (stops, rewrite, expected) in [
+            (TerminalStops::Keep, Rewrite::new(), (vec![], false)),
+            (TerminalStops::Forward, Rewrite::new(), (vec![Signal::TSTP], false)),
+            (TerminalStops::Forward, drops.clone(), (vec![], false)),
+            (TerminalStops::ForwardAndStop, Rewrite::new(), (vec![Signal::TSTP], true)),
+            (TerminalStops::ForwardAndStop, drops, (vec![], true)),
+        ] {
+            let mut bench = bench(Leads::Group, stops, rewrite);
+            assert_eq!(forwarded(&mut bench, Signal::TSTP, true), expected, "{stops:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_terminal_sends_to_a_whole_group_is_not_sent_again() {
+        for (leads, by_process, count) in
+            [(Leads::Nothing, false, 0), (Leads::Nothing, true, 1), (Leads::Group, false, 1)]
+        {
+            let mut bench = bench(leads, TerminalStops::Keep, Rewrite::new());
+            assert_eq!(forwarded(&mut bench, Signal::INT, by_process).0.len(), count, "{leads:?}");
+        }
+    }
+}

@@ -37,6 +37,8 @@ mod restarting;
 pub mod share;
 pub mod shutdown;
 pub mod signal;
+#[cfg(test)]
+mod simulation;
 mod starting;
 mod stopping;
 pub mod sweep;
@@ -138,15 +140,31 @@ impl Core {
             Event::Group(id, state) => self.on_group(id, state, now, out),
             Event::Looked(look) => self.on_looked(look, now, out),
         }
-        self.end_overdue_steps(now, out);
-        self.ask_and_give_up(now, out);
-        if self.shutdown.is_some() {
+        if is_tick {
+            self.on_tick(now, out);
+        } else if self.shutdown.is_some() {
             self.advance_shutdown(now, out);
-        } else if is_tick {
+        }
+    }
+
+    /// Deadlines are looked at when everything that has happened is known: a group whose last member has just been
+    /// reaped is not killed for being late.
+    fn on_tick(&mut self, now: Moment, out: &mut Vec<Action>) {
+        if self.is_time_up(now) {
+            self.kill_all(now, out);
+        } else {
+            self.end_overdue_steps(now, out);
+            self.probe_if_due(now, out);
+        }
+        if self.shutdown.is_some() {
+            self.end_overdue_sweep(now, out);
+            self.advance_shutdown(now, out);
+        } else {
+            self.ask_and_give_up(now, out);
             self.start_next(now, out);
         }
         // At the end of a round, when it is known whether anything is left to tell before the last record.
-        if is_tick && !self.finished && self.record_due.is_some_and(|due| due <= now) {
+        if !self.finished && self.record_due.is_some_and(|due| due <= now) {
             self.record_due = None;
             out.push(Action::Record);
         }
@@ -159,10 +177,11 @@ impl Core {
         }
         let programs = self.programs.iter().enumerate().filter_map(|(index, program)| match program.state {
             State::Waiting { not_before, .. } if self.may_start(ProgramId(index)) => Some(not_before),
-            State::Stopping { cascade, .. } => cascade.until,
+            State::Stopping { cascade, .. } => cascade.deadline(),
             _ => None,
         });
-        let checks = self.programs.iter().filter_map(Program::check_deadline);
+        let checks =
+            self.programs.iter().filter(|_| self.shutdown.is_none()).filter_map(Program::check_deadline);
         programs
             .chain(checks)
             .chain(self.shutdown.as_ref().and_then(Shutdown::deadline))

@@ -18,6 +18,7 @@ use super::plan;
 use super::process::{Exit, Pgid, Pid};
 use super::signal::Signal;
 use std::fmt;
+use std::time::Duration;
 
 /// Where a program is in its life. The table is in the [module's](self) text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +68,7 @@ pub enum State {
 }
 
 /// How far a cascade is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cascade {
     /// The step that was taken last.
     pub step: usize,
@@ -75,6 +76,25 @@ pub struct Cascade {
     pub until: Option<Moment>,
     /// The stop command of a `run` step, while it runs.
     pub command: Option<Pid>,
+    /// The step was for the leader; the others of its group have not heard of it.
+    pub for_leader: bool,
+    /// The next probe of a group that has lost its leader.
+    pub probe: Option<NextProbe>,
+}
+
+impl Cascade {
+    pub(super) fn deadline(&self) -> Option<Moment> {
+        self.until.into_iter().chain(self.probe.map(|probe| probe.at)).min()
+    }
+}
+
+/// When a group is probed although nobody has told of an end: its last member may be somebody else's child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NextProbe {
+    /// When.
+    pub at: Moment,
+    /// How long that was waited for; the next wait is twice as long.
+    pub waited: Duration,
 }
 
 /// What it took to end a program.

@@ -99,6 +99,7 @@ mod tests {
     use super::super::bench::{Bench, program};
     use super::*;
     use crate::core::event::GroupState::{Alive, Empty};
+    use crate::core::event::{Event, SpawnFailure, SpawnFailureKind};
     use crate::core::plan::{OnFailure, Program};
     use crate::core::policy::Backoff;
     use crate::core::shutdown::Reason;
@@ -188,5 +189,20 @@ mod tests {
         bench.signal(Signal::TERM);
         bench.at(9_000);
         assert_eq!(bench.starts(0), 0);
+    }
+
+    #[test]
+    fn a_restart_that_cannot_start_is_a_failure_whatever_the_last_exit_was() {
+        let mut bench = bench(Program { on_failure: OnFailure::Shutdown, ..restarted(Restart::Always) });
+        bench.ends(0, 0, Empty);
+        let State::Waiting { not_before, .. } = bench.program(0).state else { panic!("no restart") };
+        bench.now = not_before;
+        let mut out = Vec::new();
+        bench.core.step(Event::Tick, bench.now, &mut out);
+        assert!(out.contains(&Action::Spawn(ProgramId(0))));
+        let failure = SpawnFailure { kind: SpawnFailureKind::NotFound, errno: 2, message: String::new() };
+        bench.step(Event::Spawned(ProgramId(0), Err(failure)));
+        assert_eq!(bench.core.shutdown().unwrap().reason, Reason::ProgramFailed(ProgramId(0)));
+        assert_eq!(bench.core.exit_code(), 127);
     }
 }

@@ -93,6 +93,10 @@ impl Core {
         self.note(now, None, "shutdown");
         out.push(Action::Say(Level::Info, self.why(&shutdown)));
         self.shutdown = Some(shutdown);
+        // How anybody is does not matter any more, and nobody is to be stopped before those that depend on it.
+        for id in self.ids() {
+            self.stop_asking(id, out);
+        }
         self.squeeze_running_cascades(now);
         self.record_now(now);
     }
@@ -117,10 +121,7 @@ impl Core {
         shutdown.ends_at = Some(shutdown.ends_at.map_or(now + NOW_LASTS, |end| end.min(now + NOW_LASTS)));
         out.push(Action::Say(Level::Warn, "a second signal: killing everything now".to_owned()));
         self.note(now, None, "a second signal: now");
-        for id in self.ids() {
-            self.kill_now(id, now, out);
-        }
-        self.kill_strays_now(now, out);
+        self.kill_all(now, out);
     }
 
     pub(super) fn is_now(&self) -> bool {
@@ -148,8 +149,15 @@ impl Core {
             return self.finish(now, out);
         }
         self.advance_sweep(now, out);
-        if self.is_nothing_left() || self.is_time_up(now) {
+        if self.is_nothing_left() {
             self.finish(now, out);
+        }
+    }
+
+    /// Nobody is waited for any longer.
+    pub(super) fn kill_all(&mut self, now: Moment, out: &mut Vec<Action>) {
+        for id in self.ids() {
+            self.kill_now(id, now, out);
         }
     }
 
@@ -176,11 +184,11 @@ impl Core {
         alone && self.programs.iter().all(|program| program.state == State::Ended)
     }
 
-    fn is_time_up(&self, now: Moment) -> bool {
+    pub(super) fn is_time_up(&self, now: Moment) -> bool {
         self.shutdown.as_ref().and_then(|s| s.ends_at).is_some_and(|end| end <= now)
     }
 
-    fn finish(&mut self, now: Moment, out: &mut Vec<Action>) {
+    pub(super) fn finish(&mut self, now: Moment, out: &mut Vec<Action>) {
         let code = self.exit_code();
         let Some(shutdown) = &mut self.shutdown else { return };
         let sweep = shutdown.sweep.get_or_insert_with(|| Sweep::new(now));
@@ -236,7 +244,8 @@ impl Core {
     /// A main program that survived SIGKILL counts as killed; one that was never started, as ended by the signal
     /// that came before its start.
     fn code_without_exit(&self, main: ProgramId) -> i32 {
-        let received = self.shutdown.as_ref().and_then(|s| s.received.as_ref());
+        let asked = self.shutdown.as_ref().filter(|shutdown| shutdown.reason == Reason::Asked);
+        let received = asked.and_then(|shutdown| shutdown.received.as_ref());
         match (self.programs[main.0].pid, received) {
             (Some(_), _) => 128 + Signal::KILL.number(),
             (None, Some(received)) => 128 + received.signal.number(),
@@ -272,4 +281,43 @@ impl Core {
 pub(super) fn format_ms(duration: Duration) -> String {
     let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     humantime::format_duration(Duration::from_millis(ms)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::bench::{Bench, program};
+    use super::*;
+    use crate::core::event::GroupState::Alive;
+    use crate::core::plan::{Plan, Program};
+
+    /// A plan that waits for nobody but its main program, if it has one.
+    fn leaving(parting: Option<Signal>, programs: Vec<Program>) -> Bench {
+        let plan = Plan::new(programs, crate::core::budget::Budget::Forever);
+        let mut bench = Bench::of(Plan { stops_on: vec![Signal::TERM], end: End::Leave(parting), ..plan });
+        bench.asked();
+        bench
+    }
+
+    #[test]
+    fn whoever_the_main_program_leaves_gets_the_parting_signal_and_nothing_else() {
+        for (parting, signals) in [(None, 0), (Some(Signal::TERM), 1)] {
+            let mut bench = leaving(parting, vec![Program { main: true, ..program("p") }]);
+            bench.is_alone = false;
+            bench.ends(0, 3, Alive);
+            let asked = bench.asked();
+            assert_eq!(asked.len(), signals + 1, "{asked:?}");
+            assert_eq!(asked.last(), Some(&Action::Finish(3)));
+            bench.at(60_000);
+            assert_eq!(bench.asked(), []);
+        }
+    }
+
+    #[test]
+    fn a_plan_without_programs_waits_to_be_asked() {
+        let mut bench = leaving(None, Vec::new());
+        bench.signal(Signal::HUP);
+        assert_eq!(bench.asked(), []);
+        bench.signal(Signal::TERM);
+        assert_eq!(bench.asked(), [Action::Finish(0)]);
+    }
 }

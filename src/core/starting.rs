@@ -78,8 +78,10 @@ impl Core {
         self.children.insert(leader, Child::Leader(id));
         self.note(now, Some(id), "started");
         self.say(Level::Info, id, &format!("started, pid {leader}"), out);
-        for signal in std::mem::take(&mut self.early) {
-            self.forward_to(id, signal, out);
+        if self.plan.programs[id.0].main {
+            for signal in std::mem::take(&mut self.early) {
+                self.forward_to(id, signal, out);
+            }
         }
         self.await_readiness(id, now, out);
         if self.ids().any(|id| self.may_start(id)) {
@@ -163,5 +165,40 @@ impl Core {
             Some(leader) if self.plan.single_child => Some(Target::Leader(leader)),
             _ => program.group().map(Target::Group),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::bench::{Bench, program};
+    use super::*;
+    use crate::core::event::Event;
+    use crate::core::plan::Program;
+    use crate::core::policy::{Ready, ReadyBy};
+    use crate::core::signal::Signal;
+
+    #[test]
+    fn signals_that_come_too_early_are_for_the_main_program() {
+        let ready =
+            |ms| Some(Ready { by: ReadyBy::Delay(Duration::from_millis(ms)), timeout: Duration::MAX });
+        let second = Program { after: vec![ProgramId(0)], ready: ready(10), ..program("second") };
+        let main = Program { main: true, after: vec![ProgramId(1)], ..program("main") };
+        let mut bench = Bench::new(vec![Program { ready: ready(10), ..program("first") }, second, main]);
+        bench.step(Event::Signal(crate::core::event::Received { signal: Signal::HUP, sender: None }));
+        bench.asked();
+        bench.at(20);
+        let leader = bench.program(2).leader().unwrap();
+        let told = Action::Signal(ProgramId(2), Target::Group(leader.group().unwrap()), Signal::HUP);
+        assert_eq!(bench.asked(), [Action::Spawn(ProgramId(1)), Action::Spawn(ProgramId(2)), told]);
+    }
+
+    #[test]
+    fn a_main_program_without_what_it_comes_after_ends_with_1_whatever_is_asked_later() {
+        let main = Program { main: true, after: vec![ProgramId(0)], ..program("main") };
+        let first = Program { oneshot: true, ..program("first") };
+        let mut bench = Bench::new(vec![first, main, program("other")]);
+        bench.ends(0, 9, crate::core::event::GroupState::Empty);
+        bench.signal(Signal::TERM);
+        assert_eq!(bench.core.exit_code(), 1);
     }
 }

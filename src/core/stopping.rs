@@ -4,7 +4,7 @@ use super::action::{Action, Target};
 use super::budget::Moment;
 use super::plan::{ProgramId, Step, StepAction};
 use super::process::{Exit, Pgid, Pid};
-use super::program::{Cascade, State, StoppedBy, Taken};
+use super::program::{Cascade, NextProbe, State, StoppedBy, Taken};
 use super::signal::Signal;
 use super::{Core, share};
 use log::Level;
@@ -12,6 +12,11 @@ use std::time::Duration;
 
 /// How long a SIGKILL that nobody wrote down is waited for.
 pub(super) const KILL_WAIT: Duration = Duration::from_secs(2);
+
+/// A group without a leader is probed after this long, and then after twice as long each time.
+const FIRST_PROBE: Duration = Duration::from_millis(10);
+/// No probe is later than this after the one before.
+const LONGEST_PROBE: Duration = Duration::from_secs(1);
 
 impl Core {
     /// Takes the first step against a program of which something is alive.
@@ -21,8 +26,8 @@ impl Core {
         let Some(pgid) = program.group() else { return };
         let leader = program.leader();
         program.taken.clear();
-        program.state =
-            State::Stopping { leader, pgid, cascade: Cascade { step: 0, until: None, command: None } };
+        let cascade = Cascade { step: 0, ..Cascade::default() };
+        program.state = State::Stopping { leader, pgid, cascade };
         self.enter_step(id, 0, now, out);
     }
 
@@ -56,19 +61,24 @@ impl Core {
         out: &mut Vec<Action>,
     ) {
         self.stop_asking(id, out);
-        let cascade = Cascade { step: kill, until: None, command: None };
+        let cascade = Cascade { step: kill, ..Cascade::default() };
         self.programs[id.0].state = State::Stopping { leader, pgid, cascade };
         self.enter_step(id, kill, now, out);
     }
 
     pub(super) fn end_overdue_steps(&mut self, now: Moment, out: &mut Vec<Action>) {
         for id in self.ids() {
-            // A step may be due the moment it begins: a budget that is used up leaves no waits.
+            // A step may be due the moment it begins: a budget that is used up leaves no waits. What is asked of others
+            // is answered first, though.
             while let State::Stopping { cascade: Cascade { until: Some(until), .. }, .. } =
                 self.programs[id.0].state
                 && until <= now
             {
                 self.next_step(id, now, out);
+                let what = self.programs[id.0].taken.last().map(|taken| taken.what);
+                if matches!(what, Some(StoppedBy::Run | StoppedBy::Stdin)) {
+                    break;
+                }
             }
         }
     }
@@ -76,7 +86,10 @@ impl Core {
     fn enter_step(&mut self, id: ProgramId, step: usize, now: Moment, out: &mut Vec<Action>) {
         self.cut_stop_command(id, out);
         self.programs[id.0].close_last_step(now);
-        let State::Stopping { leader, pgid, .. } = self.programs[id.0].state else { return };
+        let State::Stopping { leader, pgid, cascade: Cascade { probe, .. } } = self.programs[id.0].state
+        else {
+            return;
+        };
         let killed =
             self.programs[id.0].taken.last().is_some_and(|t| t.what == StoppedBy::Signal(Signal::KILL));
         let written = self.plan.programs[id.0].stop.get(step).map(|step| step.action.clone());
@@ -95,7 +108,12 @@ impl Core {
             None => return self.wait_for_ever(id),
         };
         let until = self.step_ends(id, step, what, now);
-        let cascade = Cascade { step, until, command: None };
+        let for_leader = match what {
+            StoppedBy::Run | StoppedBy::Stdin => true,
+            StoppedBy::Signal(Signal::KILL) => false,
+            _ => matches!(self.target(id), Some(Target::Leader(_))),
+        };
+        let cascade = Cascade { step, until, command: None, for_leader, probe };
         self.programs[id.0].state = State::Stopping { leader, pgid, cascade };
         self.programs[id.0].taken.push(Taken { what, at: now, until: None });
         self.note(now, Some(id), what.to_string());
@@ -169,6 +187,12 @@ impl Core {
         }
     }
 
+    /// True if its step was still under way.
+    pub(super) fn forget_stop_command(&mut self, id: ProgramId, pid: Pid) -> bool {
+        let State::Stopping { cascade, .. } = &mut self.programs[id.0].state else { return false };
+        cascade.command.take_if(|command| *command == pid).is_some()
+    }
+
     pub(super) fn stop_command_ended(
         &mut self,
         id: ProgramId,
@@ -176,10 +200,13 @@ impl Core {
         now: Moment,
         out: &mut Vec<Action>,
     ) {
-        let State::Stopping { cascade, .. } = &mut self.programs[id.0].state else { return };
-        if cascade.command.take().is_some() && exit != Exit::Code(0) {
-            self.note(now, Some(id), format!("stop command {exit}"));
-            self.say(Level::Warn, id, &format!("its stop command {exit}"), out);
+        if exit == Exit::Code(0) {
+            return;
+        }
+        self.note(now, Some(id), format!("stop command {exit}"));
+        self.say(Level::Warn, id, &format!("its stop command {exit}"), out);
+        // Without a leader there may be nothing left to stop; the probe will tell.
+        if self.programs[id.0].leader().is_some() {
             self.next_step(id, now, out);
         }
     }
@@ -198,11 +225,35 @@ impl Core {
         }
     }
 
-    /// A command or a text was for the leader; what it left behind only understands signals.
-    pub(super) fn leave_step_for_leader(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
-        let for_leader = |t: &Taken| matches!(t.what, StoppedBy::Run | StoppedBy::Stdin);
-        if self.programs[id.0].taken.last().is_some_and(for_leader) {
-            self.next_step(id, now, out);
+    /// Those who are left of a group without a leader may end without anybody telling: their parent may be somebody else.
+    pub(super) fn probe_later(&mut self, id: ProgramId, now: Moment) {
+        if let State::Stopping { cascade, .. } = &mut self.programs[id.0].state {
+            cascade.probe.get_or_insert(NextProbe { at: now + FIRST_PROBE, waited: FIRST_PROBE });
+        }
+    }
+
+    pub(super) fn probe_if_due(&mut self, now: Moment, out: &mut Vec<Action>) {
+        for (index, program) in self.programs.iter_mut().enumerate() {
+            if let State::Stopping { leader: None, pgid, cascade } = &mut program.state
+                && let Some(probe) = cascade.probe.as_mut().filter(|probe| probe.at <= now)
+            {
+                let waited = (probe.waited * 2).min(LONGEST_PROBE);
+                *probe = NextProbe { at: now + waited, waited };
+                out.push(Action::Probe(ProgramId(index), *pgid));
+            }
+        }
+    }
+
+    /// What a leader has left behind hears what was for the leader alone: the same signal, or the next step after a
+    /// command or a text, since it only understands signals.
+    pub(super) fn go_on_without_leader(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
+        let State::Stopping { cascade, .. } = &mut self.programs[id.0].state else { return };
+        if !std::mem::take(&mut cascade.for_leader) {
+            return;
+        }
+        match self.programs[id.0].taken.last().map(|taken| taken.what) {
+            Some(StoppedBy::Signal(signal)) => self.signal_to_stop(id, signal, out),
+            _ => self.next_step(id, now, out),
         }
     }
 
@@ -227,5 +278,121 @@ impl Core {
         self.note(now, Some(id), "survived SIGKILL");
         self.say(Level::Error, id, "is still there after SIGKILL", out);
         self.record_soon(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::bench::{Bench, program};
+    use super::*;
+    use crate::core::budget::Budget;
+    use crate::core::event::GroupState::{Alive, Empty};
+    use crate::core::event::{Event, Reaped};
+    use crate::core::plan::{Plan, Program};
+
+    const FIRST: ProgramId = ProgramId(0);
+
+    fn run(wait_ms: u64) -> Step {
+        let action = StepAction::Run(vec!["stop".into()]);
+        Step { action, wait: Duration::from_millis(wait_ms) }
+    }
+
+    fn term(wait_ms: u64) -> Step {
+        Step::signal(Signal::TERM, Duration::from_millis(wait_ms))
+    }
+
+    /// A program that has been told to stop.
+    fn stopping(stop: Vec<Step>) -> Bench {
+        let mut bench = Bench::new(vec![Program { stop, ..program("p") }]);
+        bench.is_alone = false;
+        bench.asked();
+        bench.step(Event::Signal(crate::core::event::Received { signal: Signal::TERM, sender: None }));
+        bench
+    }
+
+    fn pid(number: i32) -> Pid {
+        Pid::new(number).unwrap()
+    }
+
+    fn killed(number: i32) -> Event {
+        Event::Reaped(vec![Reaped { pid: pid(number), exit: Exit::Signal(Signal::KILL) }])
+    }
+
+    #[test]
+    fn one_that_has_just_ended_is_not_killed_for_being_late() {
+        let mut bench = stopping(vec![term(100)]);
+        bench.is_alone = true;
+        bench.asked();
+        let pid = bench.program(0).leader().unwrap();
+        bench.now = Duration::from_millis(150);
+        bench.step(Event::Reaped(vec![Reaped { pid, exit: Exit::Code(0) }]));
+        bench.step(Event::Group(FIRST, Empty));
+        assert_eq!(bench.asked(), [Action::Finish(0)]);
+        assert_eq!(bench.program(0).stopped_by, Some(StoppedBy::Signal(Signal::TERM)));
+    }
+
+    #[test]
+    fn a_command_that_was_cut_says_nothing_about_the_next() {
+        let mut bench = stopping(vec![run(100), run(1000), term(1000)]);
+        bench.step(Event::StepSpawned(FIRST, Some(pid(7))));
+        bench.at(100);
+        bench.step(Event::StepSpawned(FIRST, Some(pid(8))));
+        let cut = Action::KillCommand(pid(7).group().unwrap());
+        assert_eq!(bench.asked(), [Action::RunStep(FIRST, 0), cut, Action::RunStep(FIRST, 1)]);
+        bench.step(killed(7));
+        assert_eq!(bench.asked(), []);
+        bench.step(killed(8));
+        assert_eq!(bench.program(0).taken.last().unwrap().what, StoppedBy::Signal(Signal::TERM));
+    }
+
+    #[test]
+    fn steps_without_a_wait_still_hear_what_became_of_their_commands() {
+        let mut bench = stopping(vec![run(0), run(0), term(1000)]);
+        for (step, number) in [(0, 7), (1, 8)] {
+            assert_eq!(bench.asked(), [Action::RunStep(FIRST, step)]);
+            bench.step(Event::StepSpawned(FIRST, Some(pid(number))));
+            bench.step(Event::Tick);
+            assert_eq!(bench.asked.remove(0), Action::KillCommand(pid(number).group().unwrap()));
+        }
+    }
+
+    #[test]
+    fn a_command_and_its_leader_that_end_together_leave_the_next_step_to_the_probe() {
+        let mut bench = stopping(vec![run(1000), term(1000)]);
+        bench.step(Event::StepSpawned(FIRST, Some(pid(7))));
+        bench.asked();
+        let leader = bench.program(0).leader().unwrap();
+        let exits = [(leader, Exit::Code(0)), (pid(7), Exit::Code(1))];
+        bench.step(Event::Reaped(exits.map(|(pid, exit)| Reaped { pid, exit }).to_vec()));
+        assert_eq!(bench.asked(), []);
+        bench.step(Event::Group(FIRST, Alive));
+        assert!(matches!(bench.asked()[..], [Action::Signal(_, _, Signal::TERM), _]));
+    }
+
+    #[test]
+    fn what_a_leader_leaves_behind_hears_what_the_leader_heard_alone() {
+        let programs = vec![Program { stop: vec![term(1000)], ..program("p") }];
+        let plan = Plan::new(programs, Budget::Within(Duration::from_secs(9)));
+        let mut bench = Bench::of(Plan { single_child: true, ..plan });
+        bench.is_alone = false;
+        bench.asked();
+        bench.signal(Signal::TERM);
+        let leader = bench.program(0).leader().unwrap();
+        let told = |target| [Signal::TERM, Signal::CONT].map(|signal| Action::Signal(FIRST, target, signal));
+        assert_eq!(bench.asked(), told(Target::Leader(leader)));
+        bench.ends(0, 0, Alive);
+        assert_eq!(bench.asked(), told(Target::Group(leader.group().unwrap())));
+        bench.step(Event::Group(FIRST, Alive));
+        assert_eq!(bench.asked(), [], "once is enough");
+    }
+
+    #[test]
+    fn a_group_without_a_leader_is_probed_although_nobody_tells_of_an_end() {
+        let mut bench = stopping(vec![term(5000)]);
+        bench.ends(0, 0, Alive);
+        let mut out = Vec::new();
+        bench.core.step(Event::Tick, Duration::from_millis(10), &mut out);
+        assert!(out.iter().any(|action| matches!(action, Action::Probe(FIRST, _))), "{out:?}");
+        assert!(bench.core.deadline() <= Some(Duration::from_millis(30)));
     }
 }

@@ -27,6 +27,8 @@ pub struct Sweep {
     stage: Stage,
     look_at: Option<Moment>,
     look_wait: Duration,
+    /// The time is up: the next look ends everything.
+    is_last: bool,
     /// Nobody is left.
     pub(super) alone: bool,
     /// Somebody is, but /proc does not tell who.
@@ -73,6 +75,7 @@ impl Sweep {
             stage: Stage::Listing,
             look_at: Some(now),
             look_wait: LOOK_AGAIN[0],
+            is_last: false,
             alone: false,
             blind: false,
             others: Vec::new(),
@@ -82,16 +85,34 @@ impl Sweep {
 
     pub(super) fn deadline(&self, ends_at: Option<Moment>) -> Option<Moment> {
         let kill_at = self.kill_at.filter(|_| self.stage != Stage::Killing);
-        [self.look_at, kill_at, ends_at].into_iter().flatten().min()
+        [self.look_at, kill_at, ends_at.filter(|_| !self.is_last)].into_iter().flatten().min()
     }
 
-    /// Takes in who is left; whoever is not, is gone.
+    /// Takes in who is left. Whoever is not, is gone; who comes back is another one with the same number.
     fn see(&mut self, look: Look) {
         self.alone = look.alone;
         self.blind = look.blind;
         self.others = look.others;
+        let is_there = |pid: &Pid| self.others.iter().any(|other| other.pid == *pid);
+        self.strays.retain(|pid, stray| !stray.gone || !is_there(pid));
         for (pid, stray) in &mut self.strays {
-            stray.gone = !self.others.iter().any(|other| other.pid == *pid);
+            stray.gone = !is_there(pid);
+        }
+    }
+
+    /// Those who are known may be gone by now, and their numbers others': the next look tells whom to kill.
+    fn begin_killing(&mut self, now: Moment, out: &mut Vec<Action>) {
+        self.stage = Stage::Killing;
+        self.look_at = Some(now);
+        self.look_wait = LOOK_AGAIN[0];
+        out.push(Action::SignalEverybody(Signal::KILL));
+    }
+
+    fn look_if_due(&mut self, now: Moment, out: &mut Vec<Action>) {
+        if self.look_at.is_some_and(|at| at <= now) {
+            self.look_at = now.checked_add(self.look_wait);
+            self.look_wait = (self.look_wait * 2).min(LOOK_AGAIN[1]);
+            out.push(Action::Look);
         }
     }
 
@@ -117,15 +138,29 @@ impl Core {
             // Strays that are found late get half of what is left for SIGTERM.
             sweep.kill_at = Some(kill_at.max((now + ends_at) / 2));
         }
-        if sweep.stage != Stage::Killing && (is_now || sweep.kill_at.is_some_and(|at| at <= now)) {
-            self.begin_killing(now, out);
+        if is_now && sweep.stage != Stage::Killing {
+            sweep.begin_killing(now, out);
         }
-        let Some(sweep) = self.shutdown.as_mut().and_then(|s| s.sweep.as_mut()) else { return };
-        if sweep.look_at.is_some_and(|at| at <= now) {
-            sweep.look_at = now.checked_add(sweep.look_wait);
-            sweep.look_wait = (sweep.look_wait * 2).min(LOOK_AGAIN[1]);
-            out.push(Action::Look);
+        sweep.look_if_due(now, out);
+    }
+
+    /// The grace is used up, or the whole time is: then everybody is killed, and a last look tells who is left.
+    pub(super) fn end_overdue_sweep(&mut self, now: Moment, out: &mut Vec<Action>) {
+        let is_time_up = self.is_time_up(now);
+        let Some(shutdown) = &mut self.shutdown else { return };
+        if is_time_up {
+            shutdown.sweep.get_or_insert_with(|| Sweep::new(now));
         }
+        let Some(sweep) = &mut shutdown.sweep else { return };
+        let is_overdue = is_time_up || sweep.kill_at.is_some_and(|at| at <= now);
+        if is_overdue && sweep.stage != Stage::Killing {
+            sweep.begin_killing(now, out);
+        }
+        if is_time_up && !sweep.is_last {
+            sweep.is_last = true;
+            sweep.look_at = Some(now);
+        }
+        sweep.look_if_due(now, out);
     }
 
     /// Only when the last leader has ended: until then a daemon may belong to a program that still needs it.
@@ -137,6 +172,16 @@ impl Core {
         })
     }
 
+    /// Nobody is left at all, so nobody is of any group, whether its end was told or not.
+    fn groups_are_empty(&mut self, now: Moment, out: &mut Vec<Action>) {
+        for id in self.ids() {
+            let program = &self.programs[id.0];
+            if program.leader().is_none() && program.group().is_some() {
+                self.group_ended(id, now, out);
+            }
+        }
+    }
+
     pub(super) fn look_again(&mut self) {
         if let Some(sweep) = self.shutdown.as_mut().and_then(|s| s.sweep.as_mut()) {
             sweep.look_at = Some(Moment::ZERO);
@@ -146,11 +191,23 @@ impl Core {
     pub(super) fn on_looked(&mut self, look: Look, now: Moment, out: &mut Vec<Action>) {
         let Some(sweep) = self.shutdown.as_mut().and_then(|s| s.sweep.as_mut()) else { return };
         sweep.see(look);
+        if sweep.alone {
+            let is_last = sweep.is_last;
+            self.groups_are_empty(now, out);
+            if is_last {
+                self.finish(now, out);
+            }
+            return;
+        }
         let signal = if sweep.stage == Stage::Killing { Signal::KILL } else { Signal::TERM };
         let managed: Vec<_> = self.programs.iter().filter_map(Program::group).collect();
         let mut found = 0;
         for other in &sweep.others {
-            let is_managed = other.pgid.is_some_and(|pgid| managed.contains(&pgid));
+            // Its own commands have been killed, and may not have vanished yet.
+            let is_command = other.pgid.is_some_and(|pgid| {
+                Pid::new(pgid.number()).is_some_and(|leader| self.children.contains_key(&leader))
+            });
+            let is_managed = is_command || other.pgid.is_some_and(|pgid| managed.contains(&pgid));
             let is_told = sweep.strays.get(&other.pid).is_some_and(|stray| stray.sent == signal);
             if is_managed || is_told {
                 continue;
@@ -165,7 +222,10 @@ impl Core {
                 sweep.strays.insert(other.pid, stray);
             }
         }
-        if sweep.blind && sweep.stage == Stage::Listing {
+        if sweep.blind && sweep.stage == Stage::Killing {
+            // Somebody may have come since the last time.
+            out.push(Action::SignalEverybody(Signal::KILL));
+        } else if sweep.blind && sweep.stage == Stage::Listing {
             sweep.stage = Stage::ToldBlindly;
             out.push(Action::SignalEverybody(Signal::TERM));
             out.push(Action::SignalEverybody(Signal::CONT));
@@ -177,24 +237,8 @@ impl Core {
             out.push(Action::Say(Level::Info, text));
             self.record_soon(now);
         }
-    }
-
-    fn begin_killing(&mut self, now: Moment, out: &mut Vec<Action>) {
-        if let Some(sweep) = self.shutdown.as_mut().and_then(|s| s.sweep.as_mut()) {
-            sweep.stage = Stage::Killing;
-            for (pid, stray) in sweep.strays.iter_mut().filter(|(_, stray)| !stray.gone) {
-                stray.sent = Signal::KILL;
-                out.push(Action::SignalStray(*pid, Signal::KILL));
-            }
-            sweep.look_at = Some(now);
-            sweep.look_wait = LOOK_AGAIN[0];
-            out.push(Action::SignalEverybody(Signal::KILL));
-        }
-    }
-
-    pub(super) fn kill_strays_now(&mut self, now: Moment, out: &mut Vec<Action>) {
-        if self.is_time_to_sweep() {
-            self.begin_killing(now, out);
+        if self.shutdown.as_ref().and_then(|s| s.sweep.as_ref()).is_some_and(|sweep| sweep.is_last) {
+            self.finish(now, out);
         }
     }
 }
@@ -239,15 +283,45 @@ mod tests {
         let pid = Pid::new(7).unwrap();
         let (mut bench, _) = bench(7);
         bench.at(8_099);
-        assert!(!bench.asked().contains(&Action::SignalStray(pid, Signal::KILL)));
+        assert_eq!(found(&mut bench, &[7]), []);
         bench.at(8_100);
-        assert!(bench.asked().contains(&Action::SignalStray(pid, Signal::KILL)));
+        assert_eq!(found(&mut bench, &[7]), [Action::SignalStray(pid, Signal::KILL)]);
+    }
+
+    #[test]
+    fn one_that_has_gone_is_not_killed_by_its_old_number() {
+        let (mut bench, _) = bench(7);
+        bench.at(8_100);
+        assert_eq!(bench.asked(), [Action::SignalEverybody(Signal::KILL)]);
+        assert_eq!(found(&mut bench, &[]), []);
+    }
+
+    #[test]
+    fn one_that_comes_with_the_number_of_another_is_asked_as_well() {
+        let pid = Pid::new(7).unwrap();
+        let (mut bench, asked) = bench(7);
+        assert_eq!(found(&mut bench, &[]), []);
+        assert_eq!(found(&mut bench, &[7]), asked);
+        assert_eq!(asked[0], Action::SignalStray(pid, Signal::TERM));
+    }
+
+    #[test]
+    fn who_is_left_at_the_end_is_looked_for_once_more() {
+        let (mut bench, _) = bench(7);
+        bench.at(9_000);
+        bench.asked();
+        let mut killed = found(&mut bench, &[8]);
+        assert!(matches!(killed.pop(), Some(Action::Finish(0))));
+        assert_eq!(killed, [Action::SignalStray(Pid::new(8).unwrap(), Signal::KILL)]);
+        let survivors = &bench.core.shutdown().unwrap().sweep.as_ref().unwrap().others;
+        assert_eq!(*survivors, [stray(8)]);
     }
 
     #[test]
     fn one_that_comes_late_is_killed_at_once() {
         let (mut bench, _) = bench(7);
         bench.at(8_100);
+        found(&mut bench, &[7]);
         assert_eq!(found(&mut bench, &[7, 8]), [Action::SignalStray(Pid::new(8).unwrap(), Signal::KILL)]);
     }
 

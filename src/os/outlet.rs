@@ -18,6 +18,10 @@ pub const AT_ONCE: usize = 4096;
 pub struct Outlet {
     number: RawFd,
     way: Way,
+    /// The longest write that others cannot come between.
+    pub longest: usize,
+    #[cfg(test)]
+    refusals: std::cell::Cell<u64>,
 }
 
 #[derive(Debug)]
@@ -44,13 +48,28 @@ impl Outlet {
             }
             _ => Way::Shared,
         };
-        Self { number, way }
+        let longest = if matches!(way, Way::File) { usize::MAX } else { AT_ONCE };
+        Self {
+            number,
+            way,
+            longest,
+            #[cfg(test)]
+            refusals: 0.into(),
+        }
     }
 
-    /// An outlet for tests: anything that is not blocking.
+    /// An outlet for tests: anything that is not blocking, but found without room whenever a bit of the pattern says so,
+    /// as by a reader who makes room at any moment.
     #[cfg(test)]
-    pub fn over(descriptor: OwnedFd) -> Self {
-        Self { number: 1, way: Way::Own(descriptor) }
+    pub fn over(descriptor: OwnedFd, refusals: u64) -> Self {
+        Self { number: 1, way: Way::Own(descriptor), longest: usize::MAX, refusals: refusals.into() }
+    }
+
+    #[cfg(test)]
+    fn is_refused(&self) -> bool {
+        let pattern = self.refusals.get();
+        self.refusals.set(pattern.rotate_right(1));
+        pattern & 1 == 1
     }
 
     /// Writes what can be written at once.
@@ -58,20 +77,16 @@ impl Outlet {
     /// # Errors
     /// EAGAIN: nothing can be. Else nobody reads it (EPIPE), it is closed (EBADF), the disk is full (ENOSPC).
     pub fn write(&self, bytes: &[u8]) -> nix::Result<usize> {
+        #[cfg(test)]
+        if self.is_refused() {
+            return Err(Errno::EAGAIN);
+        }
         match self.way {
             Way::Own(_) | Way::File => nix::unistd::write(self.as_fd(), bytes),
             Way::Shared if takes_some(self.as_fd()) => {
                 nix::unistd::write(self.as_fd(), &bytes[..bytes.len().min(AT_ONCE)])
             }
             Way::Shared => Err(Errno::EAGAIN),
-        }
-    }
-
-    /// The longest write that others cannot come between.
-    pub fn longest(&self) -> usize {
-        match self.way {
-            Way::File => usize::MAX,
-            Way::Own(_) | Way::Shared => AT_ONCE,
         }
     }
 }

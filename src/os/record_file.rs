@@ -32,7 +32,8 @@ impl RecordFile {
             .create(true)
             .truncate(false)
             .mode(MODE)
-            .custom_flags(libc::O_NOFOLLOW)
+            // O_NONBLOCK: a FIFO in its place has nobody at its other end, and would be waited for.
+            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
             .open(beside(path, ".lock"))?;
         let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock)
             .map_err(|(_, errno)| io::Error::from(errno))?;

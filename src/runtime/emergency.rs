@@ -2,11 +2,13 @@
 
 use super::Runtime;
 use crate::core::budget::Moment;
+use crate::core::event::Look;
 use crate::core::process::Pid;
 use crate::core::shutdown::INTERNAL_ERROR;
 use crate::core::signal::Signal;
 use crate::os::poller::Poller;
 use crate::os::{kill, processes, reap};
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -24,12 +26,14 @@ impl Runtime {
         let kill_at = began + budget.time_to_kill().unwrap_or(LONGEST_GRACE);
         let ends_at = began + budget.length().unwrap_or(LONGEST_GRACE) + LOOK_EVERY;
         log::error!("runinit has met a bug of its own; stopping everything");
-        self.signal_all(Signal::TERM);
-        self.signal_all(Signal::CONT);
+        let mut asked = BTreeSet::new();
         let mut arrived = Vec::new();
-        while self.now() < ends_at && self.is_anybody_left() {
+        while self.now() < ends_at {
+            let Some(left) = self.who_is_left() else { break };
             if self.now() >= kill_at {
-                self.signal_all(Signal::KILL);
+                self.kill_all(&left);
+            } else {
+                self.ask_all(&left, &mut asked);
             }
             // For signals alone.
             Poller::default().wait(self.signals.as_fd(), Some(LOOK_EVERY), &mut Vec::new());
@@ -49,19 +53,37 @@ impl Runtime {
         u8::try_from(INTERNAL_ERROR).unwrap_or(u8::MAX)
     }
 
-    fn signal_all(&self, signal: Signal) {
-        if self.own.number() == 1 {
-            return kill::everybody(signal);
+    /// Everybody but runinit, when those who have ended are reaped; `None`: nobody is left.
+    fn who_is_left(&self) -> Option<Look> {
+        while reap::reap(&mut reap::Changed::default()) == reap::Left::Perhaps {}
+        Some(processes::look(self.own)).filter(|look| !look.alone)
+    }
+
+    /// Each is asked once, however late it came.
+    fn ask_all(&self, left: &Look, asked: &mut BTreeSet<Pid>) {
+        for pid in left.others.iter().map(|other| other.pid) {
+            if asked.insert(pid) {
+                // ESRCH: it has just ended.
+                let _ = kill::process(pid, Signal::TERM);
+                let _ = kill::process(pid, Signal::CONT);
+            }
         }
-        let pids: Vec<Pid> = processes::look(self.own).others.iter().map(|other| other.pid).collect();
-        for pid in pids {
-            // ESRCH: it has just ended.
-            let _ = kill::process(pid, signal);
+        if left.blind && asked.insert(self.own) {
+            self.signal_everybody(Signal::TERM);
+            self.signal_everybody(Signal::CONT);
         }
     }
 
-    fn is_anybody_left(&self) -> bool {
-        while reap::reap(&mut reap::Changed::default()) == reap::Left::Perhaps {}
-        !processes::look(self.own).alone
+    fn kill_all(&self, left: &Look) {
+        self.signal_everybody(Signal::KILL);
+        for other in &left.others {
+            let _ = kill::process(other.pid, Signal::KILL);
+        }
+    }
+
+    fn signal_everybody(&self, signal: Signal) {
+        if self.own.number() == 1 {
+            kill::everybody(signal);
+        }
     }
 }

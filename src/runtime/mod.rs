@@ -141,6 +141,7 @@ impl Runtime {
                 return code;
             }
             let wait = self.core.deadline().map(|at| at.saturating_sub(self.now()));
+            let wait = [wait, self.outputs.retry_after()].into_iter().flatten().min();
             let wait = if is_more { Some(Moment::ZERO) } else { wait };
             if is_large && wait.is_none() {
                 footprint::shrink();
@@ -153,9 +154,10 @@ impl Runtime {
             // What a program has printed is handed on before its exit is told.
             self.serve(&mut ready, now);
             if is_to_hear {
-                is_more = self.hear_signals(now);
+                is_more = self.hear_signals(now, is_more || !is_signalled);
             }
             self.handle(Event::Tick, now);
+            self.outputs.end_round(&mut self.poller);
         }
     }
 
@@ -193,11 +195,13 @@ impl Runtime {
     }
 
     /// Takes in exits and signals. True if more may be waiting already.
-    fn hear_signals(&mut self, now: Moment) -> bool {
+    fn hear_signals(&mut self, now: Moment, is_to_reap: bool) -> bool {
         let mut arrived = Vec::new();
         let more_signals = self.signals.read(&mut arrived);
         let mut changed = Changed::default();
-        let left = reap::reap(&mut changed);
+        // A SIGCHLD stands for every change since the last one was read, so without one nobody has ended.
+        let is_to_reap = is_to_reap || arrived.iter().any(|arrived| arrived.signal == Signal::CHLD);
+        let left = if is_to_reap { reap::reap(&mut changed) } else { Left::Alive };
         if !changed.reaped.is_empty() {
             self.handle(Event::Reaped(changed.reaped), now);
             self.end_outputs();

@@ -31,7 +31,6 @@ impl Runtime {
                 self.outputs.end(id, &mut self.poller);
             }
         }
-        self.outputs.end_round(&mut self.poller);
     }
 
     /// Writes the record as it stands.

@@ -21,6 +21,8 @@ pub struct Recorder {
     file: Option<RecordFile>,
     /// The same trouble is told once.
     told: bool,
+    /// The place has been looked at.
+    begun: bool,
 }
 
 impl Recorder {
@@ -28,11 +30,14 @@ impl Recorder {
     pub fn new(asked: Option<PathBuf>, is_init: bool, clock: Clock) -> Self {
         let level = if asked.is_some() { Level::Error } else { Level::Debug };
         let path = asked.or_else(|| is_init.then(|| PathBuf::from(DEFAULT_PATH)));
-        Self { path, level, clock, file: None, told: false }
+        Self { path, level, clock, file: None, told: false, begun: false }
     }
 
     /// Looks at what the last run left and locks the place.
     pub(super) fn begin(&mut self) {
+        if std::mem::replace(&mut self.begun, true) {
+            return;
+        }
         let Some(path) = &self.path else { return };
         if path == Path::new(DEFAULT_PATH) {
             // If it cannot be made, the lock says so.
@@ -55,6 +60,8 @@ impl Recorder {
 
     /// Writes the record as it stands; the last one is on the disk when this returns.
     pub(super) fn write(&mut self, core: &Core, last_lines: &LastLines<'_>, now: Moment, is_last: bool) {
+        // A run may be over before it has begun to wait.
+        self.begin();
         let (Some(path), Some(file)) = (&self.path, &self.file) else { return };
         let json = record::build(core, last_lines, self.clock, now).to_json();
         match file.write(&json, is_last) {

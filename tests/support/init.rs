@@ -63,7 +63,8 @@ pub(crate) fn probe() -> Result<String, String> {
     if probe.exists() {
         Ok(probe.display().to_string())
     } else {
-        Err(format!("{} is missing: cargo build --example probe", probe.display()))
+        let release = if target.ends_with("release") { " --release" } else { "" };
+        Err(format!("{} is missing: cargo build --example probe{release}", probe.display()))
     }
 }
 

@@ -66,11 +66,11 @@ pub(super) fn read(call: &Call<'_>) -> Result<Run, Answer> {
     teller.program = shown(argv.first().ok_or_else(usage)?);
     if (call.environment)("DUMB_INIT_DEBUG").is_some_and(|value| value == "1") {
         teller.is_verbose = true;
-        teller.say("Running in debug mode.");
+        teller.first.push("Running in debug mode.");
     }
     if (call.environment)("DUMB_INIT_SETSID").is_some_and(|value| value == "0") {
         is_single = true;
-        teller.say("Not running in setsid mode.");
+        teller.first.push("Not running in setsid mode.");
     }
     if !is_single {
         for signal in [Signal::TSTP, Signal::TTIN, Signal::TTOU] {
@@ -111,6 +111,8 @@ fn failed_start(failure: &SpawnFailure) -> i32 {
 struct Teller {
     is_verbose: bool,
     leads_session: bool,
+    /// Said when signals have been taken over, as a broken pipe would end it before.
+    first: Vec<&'static str>,
     rewrite: Rewrite,
     program: String,
     child: Option<Pid>,
@@ -122,6 +124,7 @@ impl Teller {
         Self {
             is_verbose: false,
             leads_session: true,
+            first: Vec::new(),
             rewrite: Rewrite::new(),
             program: String::new(),
             child: None,
@@ -159,6 +162,9 @@ impl Teller {
 
 impl Narrator for Teller {
     fn hear(&mut self, event: &Event) {
+        for text in std::mem::take(&mut self.first) {
+            self.say(text);
+        }
         match event {
             Event::Spawned(_, Ok(pid)) => {
                 self.child = Some(*pid);

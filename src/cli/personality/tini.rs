@@ -45,7 +45,7 @@ pub(super) fn read(call: &Call<'_>) -> Result<Run, Answer> {
     let mut is_group = is_set("TINI_KILL_PROCESS_GROUP");
     let mut manner = Manner { subreaper: is_set("TINI_SUBREAPER"), ..MODEST };
     let mut zero_codes = Vec::new();
-    let mut teller = Teller { verbosity: 1, ..Teller::new() };
+    let mut teller = Teller::new();
     let mut words = Words::new(&OPTIONS, call);
     while let Some(option) = words.next() {
         let Given { letter, value } =
@@ -75,9 +75,9 @@ pub(super) fn read(call: &Call<'_>) -> Result<Run, Answer> {
         teller.verbosity = u32::try_from(level).unwrap_or(u32::MAX);
     }
     if manner.subreaper {
-        teller.say(Level::Trace, "Registered as child subreaper");
+        teller.first = Some((Level::Trace, "Registered as child subreaper"));
     } else if std::process::id() != 1 && !subreaper::is_subreaper() {
-        teller.say(Level::Warn, NO_REAPER);
+        teller.first = Some((Level::Warn, NO_REAPER));
     }
     let launch = Launch { argv, foreground: true, ..Launch::default() };
     let plan = Plan {
@@ -148,6 +148,8 @@ fn line(level: Level, text: &str) -> String {
 struct Teller {
     verbosity: u32,
     tells_of_orphans: bool,
+    /// Said when signals have been taken over, as a broken pipe would end it before.
+    first: Option<(Level, &'static str)>,
     program: String,
     child: Option<Pid>,
     out: LogSink,
@@ -159,6 +161,7 @@ impl Teller {
         Self {
             verbosity: 1,
             tells_of_orphans: false,
+            first: None,
             program: String::new(),
             child: None,
             out: LogSink::stdout(),
@@ -178,6 +181,9 @@ impl Teller {
 
 impl Narrator for Teller {
     fn hear(&mut self, event: &Event) {
+        if let Some((level, text)) = self.first.take() {
+            self.say(level, text);
+        }
         match event {
             Event::Spawned(_, Ok(pid)) => {
                 self.child = Some(*pid);

@@ -5,18 +5,20 @@
 //! more: they fill up too, and the programs wait, as they would without runinit. They go on in the order in which they
 //! were stopped.
 //!
-//! | output   | pipes | a line                                            | a line without an end        |
-//! |----------|-------|---------------------------------------------------|------------------------------|
-//! | `prefix` | two   | a label and the line, to the same of runinit's own | after 64 KiB on the next line |
-//! | `json`   | two   | an object, to standard output                     | after 64 KiB another object  |
-//! | `file`   | one   | as it is, both streams in the order of writing    | after 64 KiB it is handed on |
-//! | `null`   | none, or one where there is no /dev/null             | nothing                      |
+//! | output   | pipes                 | a line                                             | after 64 KiB of a line |
+//! |----------|-----------------------|----------------------------------------------------|------------------------|
+//! | `prefix` | two                   | a label and the line, to the same of runinit's own | another line           |
+//! | `json`   | two                   | an object, to standard output                      | another object         |
+//! | `file`   | one                   | as it is, both streams in the order of writing     | the part so far        |
+//! | `null`   | one without /dev/null | nothing                                            | nothing                |
 //!
 //! A last line without a newline gets one when the pipe is at its end or the program is over. A background process that
 //! has kept the pipe is read as long as it lives.
 
+mod end;
 mod format;
 mod lines;
+mod opening;
 mod outgoing;
 mod rotating_file;
 mod tail;
@@ -24,29 +26,25 @@ mod tail;
 mod tests;
 mod voice;
 
-use super::pipe;
 use super::poller::{Interest, Poller, Token};
-use super::raw;
-use crate::core::event::{SpawnFailure, SpawnFailureKind};
-use crate::core::plan::{Output, OutputFile, Program, ProgramId};
+use crate::core::plan::ProgramId;
 use lines::Lines;
 use nix::errno::Errno;
-use nix::unistd::{Uid, fchown, isatty};
 use outgoing::Outgoing;
 use rotating_file::RotatingFile;
 use std::collections::{BTreeMap, VecDeque};
-use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
+use std::time::Duration;
 use voice::{From, Kind, Voice};
+
+pub use end::Left;
+pub use opening::Writers;
 
 /// The most that is read in one go.
 const READING: usize = 16 * 1024;
-/// Pipes of one program that are read. Each run may leave a process behind that holds the pipe of its own.
-const PIPES_PER_PROGRAM: usize = 16;
-/// The most that is read from a pipe at the end: more than any pipe holds that nobody fills any more
-/// (`/proc/sys/fs/pipe-max-size`).
-const LAST_WORDS: usize = 1 << 20;
+/// Until the poller is asked again, when it could not take a pipe back.
+const RETRY: Duration = Duration::from_millis(100);
 
 /// The output of every program that is heard.
 #[derive(Debug)]
@@ -61,15 +59,9 @@ pub struct Outputs {
     opened: u64,
     /// Pipes that are not read because there is no room in one of `own`.
     held: [VecDeque<usize>; 2],
+    /// The poller cannot take one of them back now.
+    is_stuck: bool,
     buffer: Vec<u8>,
-}
-
-/// What a program is given to write to.
-#[derive(Debug)]
-pub struct Writers {
-    stdout: OwnedFd,
-    /// `None`: the same.
-    stderr: Option<OwnedFd>,
 }
 
 /// The reading end of a pipe.
@@ -98,37 +90,6 @@ enum Reading {
     End,
 }
 
-/// What is left at the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Left {
-    /// All is read and handed on.
-    Nothing,
-    /// There is something, but nobody takes it now.
-    NoRoom,
-    /// There is more to be read.
-    More,
-}
-
-impl Writers {
-    /// What becomes descriptor 1.
-    pub fn stdout(&self) -> BorrowedFd<'_> {
-        self.stdout.as_fd()
-    }
-
-    /// What becomes descriptor 2.
-    pub fn stderr(&self) -> BorrowedFd<'_> {
-        self.stderr.as_ref().unwrap_or(&self.stdout).as_fd()
-    }
-
-    /// To open /dev/stdout is to open the pipe a second time, which only its owner may.
-    fn give_to(&self, uid: u32) {
-        for writing in [Some(&self.stdout), self.stderr.as_ref()].into_iter().flatten() {
-            // EPERM: somebody who is not root has no other user.
-            let _ = fchown(writing, Some(Uid::from_raw(uid)), None);
-        }
-    }
-}
-
 impl Default for Outputs {
     /// Nothing is heard yet.
     fn default() -> Self {
@@ -140,93 +101,13 @@ impl Default for Outputs {
             pipes: Vec::new(),
             opened: 0,
             held: [VecDeque::new(), VecDeque::new()],
+            is_stuck: false,
             buffer: Vec::new(),
         }
     }
 }
 
 impl Outputs {
-    /// Opens what a program, or a command about it, is to write to; `None`: runinit's own. Its label is of this width.
-    ///
-    /// # Errors
-    /// No descriptor is left, or the file cannot be opened.
-    pub fn open(
-        &mut self,
-        id: ProgramId,
-        program: &Program,
-        width: usize,
-        poller: &mut Poller,
-    ) -> Result<Option<Writers>, SpawnFailure> {
-        let output = &program.launch.output;
-        match output {
-            Output::Inherit => return Ok(None),
-            Output::Null => {
-                if let Ok(null) = pipe::nowhere_to_write() {
-                    return Ok(Some(Writers { stdout: null, stderr: None }));
-                }
-            }
-            Output::File(file) => self.open_file(file)?,
-            Output::Prefix | Output::Json => {}
-        }
-        let coloured = *self.coloured.get_or_insert_with(coloured);
-        let mut voice = Voice::new(id, &program.name, output, width, coloured);
-        // After a reload the place may be another program's.
-        if let Some(before) = self.voices.remove(&id).filter(|before| before.name == program.name) {
-            voice.tail = before.tail;
-        }
-        let is_one = matches!(voice.kind, Kind::File(_) | Kind::Discard);
-        self.voices.insert(id, voice);
-        let mut open = |from| self.open_pipe(id, from, poller).map_err(no_room);
-        let stdout = open(From::Stdout)?;
-        let stderr = if is_one { None } else { Some(open(From::Stderr)?) };
-        let writers = Writers { stdout, stderr };
-        let identity = program.launch.confinement.identity.as_ref();
-        if let Some(user) = identity.and_then(|identity| identity.user.as_ref()) {
-            writers.give_to(user.uid);
-        }
-        Ok(Some(writers))
-    }
-
-    fn open_file(&mut self, spec: &OutputFile) -> Result<(), SpawnFailure> {
-        if let Some(file) = self.files.get_mut(&spec.path) {
-            file.set_limits(spec.max, spec.keep);
-            return Ok(());
-        }
-        let file = RotatingFile::open(&spec.path, spec.max, spec.keep)
-            .map_err(|error| cannot_open(&spec.path.display().to_string(), &error))?;
-        self.files.insert(spec.path.clone(), file);
-        Ok(())
-    }
-
-    fn open_pipe(&mut self, id: ProgramId, from: From, poller: &mut Poller) -> nix::Result<OwnedFd> {
-        self.make_room_for(id, poller);
-        let (reading, writing) = pipe::to_read_without_waiting()?;
-        let free = self.pipes.iter().position(Option::is_none).unwrap_or(self.pipes.len());
-        poller.set(reading.as_fd(), Token::Output(free), Interest::Read)?;
-        self.opened += 1;
-        let lines = Lines::default();
-        let pipe = Pipe { id, from, reading, lines, is_over: false, opened: self.opened, last_words: 0 };
-        if free == self.pipes.len() {
-            self.pipes.push(None);
-        }
-        self.pipes[free] = Some(pipe);
-        Ok(writing)
-    }
-
-    /// Whoever holds the oldest pipe of a program that has left too many behind writes to nobody from now on.
-    fn make_room_for(&mut self, id: ProgramId, poller: &mut Poller) {
-        let its_own = self.pipes.iter().flatten().filter(|pipe| pipe.id == id);
-        let ages: Vec<u64> = its_own.map(|pipe| pipe.opened).collect();
-        if ages.len() < PIPES_PER_PROGRAM {
-            return;
-        }
-        let oldest = ages.into_iter().min();
-        let place = self.pipes.iter().position(|pipe| pipe.as_ref().map(|pipe| pipe.opened) == oldest);
-        if let Some(place) = place {
-            self.close(place, poller);
-        }
-    }
-
     /// Serves a report of the poller; [`Self::end_round`] has to follow before the next wait.
     pub fn serve(&mut self, place: usize, poller: &mut Poller) {
         // A report may have been for one that was closed since, and then reads nothing.
@@ -253,24 +134,37 @@ impl Outputs {
         self.voices.get(&pipe.id)?.goes_to(pipe.from)
     }
 
-    /// Hands on what has gathered, and reads those on that have waited for room.
+    /// Hands on what has gathered, and reads those on that have waited for room. Afterwards somebody waits for room only
+    /// if the poller does too.
     pub fn end_round(&mut self, poller: &mut Poller) {
+        self.is_stuck = false;
         for index in 0..self.own.len() {
-            self.own[index].flush(poller);
-            while !self.held[index].is_empty() && !self.is_full(index, poller) {
-                let Some(place) = self.held[index].pop_front() else { break };
-                let Some(pipe) = self.pipes.get(place).and_then(Option::as_ref) else { continue };
-                if poller.set(pipe.reading.as_fd(), Token::Output(place), Interest::Read).is_err() {
-                    // ENOMEM: tried again in the next round.
-                    self.held[index].push_front(place);
-                    break;
-                }
-                if self.read(place) == Reading::End {
-                    self.close(place, poller);
-                }
-            }
-            self.own[index].flush(poller);
+            // ENOMEM, or ENOSPC: a limit on what a user's poller may wait for (epoll_ctl(2)).
+            self.is_stuck |= self.hand_over(index, poller).is_err();
         }
+    }
+
+    /// When another round has to come even if nothing happens.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.is_stuck.then_some(RETRY)
+    }
+
+    fn hand_over(&mut self, index: usize, poller: &mut Poller) -> nix::Result<()> {
+        while let Some(&place) = self.held[index].front() {
+            // The last look while anybody waits: after another one there might be room, and nobody would be told.
+            if self.is_full(index, poller) {
+                return Ok(());
+            }
+            if let Some(Some(pipe)) = self.pipes.get(place) {
+                poller.set(pipe.reading.as_fd(), Token::Output(place), Interest::Read)?;
+            }
+            self.held[index].pop_front();
+            if self.read(place) == Reading::End {
+                self.close(place, poller);
+            }
+        }
+        self.own[index].flush(poller);
+        Ok(())
     }
 
     fn is_full(&mut self, index: usize, poller: &mut Poller) -> bool {
@@ -357,73 +251,4 @@ impl Outputs {
     pub fn last_lines(&self, id: ProgramId) -> Vec<String> {
         self.voices.get(&id).map_or(Vec::new(), |voice| voice.tail.lines())
     }
-
-    /// The end has come: only what is in the pipes now is still read, and by [`Self::drain`] alone.
-    pub fn begin_end(&mut self, poller: &mut Poller) {
-        for place in 0..self.pipes.len() {
-            self.hold(place, poller);
-            if let Some(pipe) = &mut self.pipes[place] {
-                pipe.last_words = 0;
-            }
-        }
-    }
-
-    /// A step of the end: one reading of each pipe, as far as there is room for it. Nobody who still holds a pipe is
-    /// waited for.
-    pub fn drain(&mut self, poller: &mut Poller) -> Left {
-        let mut left = Left::Nothing;
-        for place in 0..self.pipes.len() {
-            if self.pipes[place].is_none() {
-                continue;
-            }
-            if self.goes_to(place).is_some_and(|index| self.is_full(index, poller)) {
-                left = left.max(Left::NoRoom);
-                continue;
-            }
-            let reading = self.read(place);
-            let is_endless = self.pipes[place].as_ref().is_some_and(|pipe| pipe.last_words >= LAST_WORDS);
-            if reading == Reading::Some && !is_endless {
-                left = Left::More;
-            } else {
-                self.close(place, poller);
-            }
-        }
-        self.own.iter_mut().for_each(|own| own.flush(poller));
-        if self.own.iter().all(Outgoing::is_empty) { left } else { left.max(Left::NoRoom) }
-    }
-
-    /// From now on nobody waits for those who read what runinit hands on.
-    pub fn give_up(&mut self) {
-        self.own.iter_mut().for_each(Outgoing::give_up);
-    }
-
-    /// How much those who read it have taken in the whole run.
-    pub fn taken_bytes(&self) -> u64 {
-        self.own.iter().map(|own| own.taken_bytes).sum()
-    }
-
-    /// Lines that nobody took, or that found no room on a disk.
-    pub fn lost_lines(&self) -> u64 {
-        let own = self.own.iter().map(Outgoing::lost_lines);
-        own.chain(self.files.values().map(RotatingFile::lost_lines)).sum()
-    }
-}
-
-/// Whether standard output and standard error want colours (<https://no-color.org>).
-fn coloured() -> [bool; 2] {
-    let is_refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    [1, 2].map(|number| !is_refused && isatty(raw::standard(number)) == Ok(true))
-}
-
-fn no_room(errno: Errno) -> SpawnFailure {
-    let message = format!("cannot open a pipe for its output: {}", errno.desc());
-    SpawnFailure { kind: SpawnFailureKind::NoRoom, errno: 0, message }
-}
-
-fn cannot_open(path: &str, error: &io::Error) -> SpawnFailure {
-    let kind = match error.raw_os_error().map(Errno::from_raw) {
-        Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM) => SpawnFailureKind::NoRoom,
-        _ => SpawnFailureKind::NotExecutable,
-    };
-    SpawnFailure { kind, errno: 0, message: format!("cannot write its output to {path}: {error}") }
 }

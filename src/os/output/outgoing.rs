@@ -104,7 +104,7 @@ impl Outgoing {
 
     fn hand_over(&mut self, outlet: &Outlet) -> Option<Errno> {
         while self.taken < self.lines.len() {
-            match outlet.write(next(&self.lines[self.taken..], outlet.longest())) {
+            match outlet.write(next(&self.lines[self.taken..], outlet.longest)) {
                 Ok(count) => {
                     self.taken += count;
                     self.taken_bytes += count as u64;

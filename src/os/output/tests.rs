@@ -1,8 +1,11 @@
+use super::opening::PIPES_PER_PROGRAM;
 use super::*;
-use crate::core::plan::Launch;
+use crate::core::plan::{Launch, Output, Program};
 use crate::os::outlet::Outlet;
+use crate::os::pipe;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use proptest::prelude::*;
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 /// A runtime of its own: programs that print, and somebody who reads what comes out.
@@ -18,10 +21,14 @@ struct World {
 
 impl World {
     fn new(names: &[&str]) -> Self {
+        Self::with_refusals(names, 0)
+    }
+
+    fn with_refusals(names: &[&str], refusals: u64) -> Self {
         let (reader, writer) = pipe::to_read_without_waiting().unwrap();
-        never_wait(&writer);
+        never_wait(writer.as_fd());
         let mut outputs = Outputs::default();
-        outputs.own[0] = Outgoing::over(0, Outlet::over(writer));
+        outputs.own[0] = Outgoing::over(0, Outlet::over(writer, refusals));
         outputs.coloured = Some([false; 2]);
         let signals = nix::unistd::pipe().unwrap();
         Self {
@@ -38,7 +45,7 @@ impl World {
         let program = Program::new(name, Launch { output, ..Launch::default() });
         let writers =
             self.outputs.open(ProgramId(id), &program, self.width, &mut self.poller).unwrap().unwrap();
-        never_wait(&writers.stdout);
+        never_wait(writers.stdout());
         writers
     }
 
@@ -46,13 +53,20 @@ impl World {
     fn round(&mut self) -> bool {
         let mut ready = Vec::new();
         self.poller.wait(self.signals.0.as_fd(), Some(Duration::ZERO), &mut ready);
-        for token in &ready {
+        // The loop has nothing to do then, either.
+        if !ready.is_empty() {
+            self.serve(&ready);
+        }
+        !ready.is_empty()
+    }
+
+    fn serve(&mut self, ready: &[Token]) {
+        for token in ready {
             if let Token::Output(place) = token {
                 self.outputs.serve(*place, &mut self.poller);
             }
         }
         self.outputs.end_round(&mut self.poller);
-        !ready.is_empty()
     }
 
     fn read(&mut self, most: usize) {
@@ -72,6 +86,21 @@ impl World {
         }
     }
 
+    /// Reads until the end, or until nobody would be told that there is room.
+    fn drain_all(&mut self) {
+        loop {
+            let left = self.outputs.drain(&mut self.poller);
+            self.read(1 << 20);
+            let mut ready = Vec::new();
+            if left == Left::NoRoom {
+                self.poller.wait(self.signals.0.as_fd(), Some(Duration::ZERO), &mut ready);
+            }
+            if left == Left::Nothing || left == Left::NoRoom && ready.is_empty() {
+                return;
+            }
+        }
+    }
+
     fn text(&self) -> &str {
         std::str::from_utf8(&self.heard).unwrap()
     }
@@ -81,7 +110,7 @@ impl World {
     }
 }
 
-fn never_wait(descriptor: &OwnedFd) {
+fn never_wait(descriptor: BorrowedFd<'_>) {
     fcntl(descriptor, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
 }
 
@@ -147,6 +176,35 @@ fn a_stalled_reader_means_that_nothing_is_ready_or_read() {
     assert_eq!(world.text().lines().count(), printed / 5);
 }
 
+/// A reader may make room at any moment, also between two looks at it.
+#[test]
+fn room_that_comes_between_two_looks_is_not_missed() {
+    // Few words become many, so that there is often no room.
+    let name = "a-name-that-is-much-longer-than-what-it-says";
+    for every in 2..9 {
+        for refused in 1..every {
+            // Of so many looks, the first ones find no room.
+            let refusals = (0..64).filter(|n| n % every < refused).fold(0, |bits, n| bits | 1 << n);
+            let mut world = World::with_refusals(&[name], refusals);
+            // All of them can be read between two looks.
+            fcntl(&world.reader, FcntlArg::F_SETPIPE_SZ(1 << 20)).unwrap();
+            let all: Vec<Writers> = (0..8).map(|id| world.open(id, name, Output::Prefix)).collect();
+            for writers in &all {
+                assert_eq!(print(writers, &b"y\n".repeat(10_000)), 20_000);
+            }
+            drop(all);
+            if every % 2 == 0 {
+                world.read_all();
+            } else {
+                world.outputs.begin_end(&mut world.poller);
+                world.drain_all();
+            }
+            assert_eq!(world.open_pipes(), 0, "{refused} of {every}: everybody waits for everybody else");
+            assert_eq!(lines::count(&world.heard), 8 * 10_000);
+        }
+    }
+}
+
 #[test]
 fn one_that_prints_without_end_leaves_the_others_their_turns() {
     let mut world = World::new(&["a", "b"]);
@@ -190,10 +248,12 @@ proptest! {
     #[test]
     fn no_line_is_lost_torn_or_moved(
         lengths in prop::collection::vec(prop::collection::vec(0usize..9000, 0..60), 1..5),
+        refusals: u64,
         paces in prop::collection::vec((1usize..30_000, 0usize..60_000), 1..20),
     ) {
         let names = ["a", "bb", "ccc", "dddd", "eeeee"];
-        let mut world = World::new(&names);
+        // Now and then there has to be room.
+        let mut world = World::with_refusals(&names, refusals & !1);
         let lines: Vec<Vec<String>> = lengths.iter().map(|lengths| {
             (0..).zip(lengths).map(|(n, length)| format!("{n}{}", "x".repeat(*length))).collect()
         }).collect();
@@ -201,7 +261,10 @@ proptest! {
         let mut writers: Vec<Option<Writers>> =
             (0..lines.len()).map(|id| Some(world.open(id, names[id], Output::Prefix))).collect();
         let mut printed = vec![0; lines.len()];
+        let mut rounds = 0;
         while world.open_pipes() > 0 {
+            rounds += 1;
+            prop_assert!(rounds < 10_000, "everybody waits for everybody else");
             for (written_at_once, read_at_once) in &paces {
                 for id in 0..lines.len() {
                     let rest = &texts[id].as_bytes()[printed[id]..];

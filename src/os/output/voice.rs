@@ -84,6 +84,6 @@ impl Voice {
             }
             Kind::Discard => return,
         }
-        self.tail.push(text);
+        self.tail.push(usize::from(from == From::Stderr), text);
     }
 }

@@ -12,7 +12,6 @@
 //! | `hear [..]` | says `ready`, then names every signal that comes; see [`hear`] |
 //! | `orphans N [..]` | leaves N orphans that die at once; see [`orphans`] |
 //! | `stage [..] -- INIT..` | starts an init in a PID namespace of its own; see [`stage`] |
-#![cfg(not(test))] // Cargo takes tests/*/main.rs for a test, too: that one stays empty
 #![no_main]
 
 mod hear;

@@ -1,0 +1,104 @@
+//! What runs a fleet: runinit with a configuration, s6 with a directory of services.
+
+use std::ffi::OsString;
+use std::fmt::Write;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::bench::Bench;
+use crate::context::{Context, Result};
+use crate::subject::{Role, in_path};
+
+/// The name the goals know s6 by.
+pub(crate) const S6: &str = "s6";
+
+/// How long programs that ignore SIGTERM have, under either.
+pub(crate) const GRACE_MS: u32 = 2000;
+
+/// One that can run many programs.
+pub(crate) struct Supervisor {
+    pub(crate) name: &'static str,
+    pub(crate) role: Role,
+    kind: Kind,
+}
+
+enum Kind {
+    Runinit { program: PathBuf, options: Vec<String> },
+    S6 { scanner: PathBuf },
+}
+
+/// A fleet that is ready to be started. Its files are gone when this is.
+pub(crate) struct Prepared {
+    pub(crate) command: Vec<OsString>,
+    _dir: TempDir,
+}
+
+/// runinit, and s6 where it is installed.
+pub(crate) fn find(bench: &Bench) -> Vec<Supervisor> {
+    let program = bench.options.runinit.clone();
+    let options = bench.options.fleet_args.clone();
+    let ours = Supervisor { name: "runinit", role: Role::Ours, kind: Kind::Runinit { program, options } };
+    let peer = in_path("s6-svscan").map(|scanner| Supervisor {
+        name: S6,
+        role: Role::Peer,
+        kind: Kind::S6 { scanner },
+    });
+    std::iter::once(ours).chain(peer).collect()
+}
+
+impl Supervisor {
+    /// Writes down a fleet of so many copies of one program.
+    pub(crate) fn prepare(&self, count: usize, program: &Path) -> Result<Prepared> {
+        let dir = in_memory()?;
+        let command = match &self.kind {
+            Kind::Runinit { program: runinit, options } => {
+                let config = dir.path().join("fleet.toml");
+                fs::write(&config, configuration(count, program)?).while_doing(config.display())?;
+                let grace = format!("{GRACE_MS}ms");
+                let mut command =
+                    vec![runinit.into(), "--grace".into(), grace.into(), "--config".into(), config.into()];
+                command.extend(options.iter().map(OsString::from));
+                command
+            }
+            Kind::S6 { scanner } => {
+                services(dir.path(), count, program)?;
+                let limit = (count + 10).to_string(); // its default limit is 1,000
+                vec![scanner.into(), "-c".into(), limit.into(), dir.path().into()]
+            }
+        };
+        Ok(Prepared { command, _dir: dir })
+    }
+}
+
+/// s6 keeps its directories in memory, as /run is: so does this.
+fn in_memory() -> Result<TempDir> {
+    let memory = Path::new("/dev/shm");
+    let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    TempDir::with_prefix_in("runinit-bench-", parent).while_doing("making a directory for a fleet")
+}
+
+fn configuration(count: usize, program: &Path) -> Result<String> {
+    let mut text = String::new();
+    for index in 0..count {
+        writeln!(text, "[[program]]\nname = \"p{index}\"\ncommand = [\"{}\"]\n", program.display())
+            .while_doing("writing the configuration")?;
+    }
+    Ok(text)
+}
+
+/// The program itself is each service's `run`: nothing is faster under s6.
+fn services(dir: &Path, count: usize, program: &Path) -> Result<()> {
+    for index in 0..count {
+        let service = dir.join(format!("p{index}"));
+        let make = || {
+            fs::create_dir(&service)?;
+            symlink(program, service.join("run"))?;
+            fs::write(service.join("timeout-kill"), format!("{GRACE_MS}\n"))
+        };
+        make().while_doing(service.display())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,340 @@
+//! What must hold, whatever happens.
+//!
+//! | when                       | what                                                                     | file          |
+//! |----------------------------|--------------------------------------------------------------------------|---------------|
+//! | after a step               | programs change only as the state table says                             | `transitions` |
+//! |                            | cascades only escalate, in order, and wait as long as they should        | `cascade`     |
+//! |                            | every signal to a program has a reason, and every reason gives one       | `signals`     |
+//! |                            | programs are ready, asked about and restarted for a reason               | `checking`    |
+//! |                            | the record has every program once and can be written                     | `telling`     |
+//! | before an action           | it meets those it is meant for, and nobody else                          | `targets`     |
+//! | when all answers are in    | what the core believes is so                                             | `truth`       |
+//! | before the loop sleeps     | there is something to wait for, and it will be noticed in time           | `waiting`     |
+//! | at the end                 | nobody is left, it was in time, and what is told about it is true        | `ending`      |
+//!
+//! The first five need no kernel ([`Rules`]): they hold for events too that no system would send.
+
+mod cascade;
+mod checking;
+mod ending;
+mod signals;
+mod targets;
+mod telling;
+mod transitions;
+mod truth;
+mod waiting;
+
+use super::fake_kernel::FakeKernel;
+use super::model::{Circumstances, Model};
+use super::scenario::Scenario;
+use crate::core::Core;
+use crate::core::action::Action;
+use crate::core::budget::{Budget, Moment};
+use crate::core::event::Event;
+use crate::core::plan::{End, ProgramId};
+use crate::core::program::{Fault, Program, Readiness, State};
+use crate::core::shutdown::Shutdown;
+use crate::core::signal::Signal;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Later than this is no wakeup that is late, but a machine that stands still.
+const LATE: Duration = Duration::from_millis(100);
+
+/// What is wrong, if something is.
+pub(super) type Verdict<T = ()> = Result<T, String>;
+
+/// Says what is wrong unless it is right.
+macro_rules! ensure {
+    ($right:expr, $($wrong:tt)+) => {
+        if !$right {
+            return Err(format!($($wrong)+));
+        }
+    };
+}
+use ensure;
+
+/// What must hold after every step, even after one that no system would cause.
+#[derive(Debug)]
+pub(super) struct Rules {
+    /// The programs before the step.
+    before: Vec<Program>,
+    was_stopping: bool,
+    /// Signals that wait for the main program's start.
+    early: BTreeSet<Signal>,
+    /// Programs whose last signal went to their leader alone.
+    told_alone: BTreeSet<ProgramId>,
+    /// How long each program's step may last, since it asked for more time.
+    extended: BTreeMap<ProgramId, Moment>,
+    /// The code of the end, once it was given.
+    finished: Option<u8>,
+    /// What the record that was looked at last could know.
+    recorded: Option<(usize, bool, bool)>,
+    /// No wait has to be cut short: the budget is longer than all waits together.
+    has_time: bool,
+}
+
+/// [`Rules`], and what must hold between the core and the kernel.
+#[derive(Debug)]
+pub(super) struct Checker {
+    pub(super) rules: Rules,
+    model: Model,
+    is_cooperative: bool,
+    /// Programs whose leader ended before anything was done about it.
+    by_itself: BTreeSet<ProgramId>,
+    /// Programs that were there after SIGKILL.
+    late_ends: BTreeSet<ProgramId>,
+    /// The shutdown's beginning.
+    began: Option<Beginning>,
+    /// How many processes there had been when the first of them was told to end.
+    births: Option<u64>,
+    /// When a second signal asked.
+    now_since: Option<Moment>,
+    looks: Vec<Moment>,
+    finished_at: Moment,
+    /// What the record does not tell yet, since when.
+    unrecorded_since: Option<Moment>,
+    /// The record does not say `stopping` yet.
+    owes_record: bool,
+    /// How late the loop was woken since it went to sleep last, and in the whole shutdown.
+    late: Duration,
+    late_in_all: Duration,
+    /// It was not woken for so long that nothing can be said about times.
+    has_stalled: bool,
+    zero_waits: usize,
+    /// Situations that a good run of worlds has met.
+    pub(super) sights: BTreeSet<&'static str>,
+}
+
+/// What was so when the shutdown began.
+#[derive(Debug)]
+struct Beginning {
+    at: Moment,
+    /// Programs whose leader lived, as far as runinit could know.
+    alive: Vec<ProgramId>,
+}
+
+impl Rules {
+    pub(super) fn new(has_time: bool) -> Self {
+        Self {
+            before: Vec::new(),
+            was_stopping: false,
+            early: BTreeSet::new(),
+            told_alone: BTreeSet::new(),
+            extended: BTreeMap::new(),
+            finished: None,
+            recorded: None,
+            has_time,
+        }
+    }
+
+    pub(super) fn before_step(&mut self, core: &Core) {
+        self.before.clear();
+        self.before.extend(crate::core::simulation::pairs(core).map(|(_, program)| program.clone()));
+        self.was_stopping = core.shutdown().is_some();
+    }
+
+    pub(super) fn after_step(
+        &mut self,
+        event: &Event,
+        core: &Core,
+        now: Moment,
+        actions: &[Action],
+    ) -> Verdict {
+        self.note_extension(event, now);
+        self.check_finish(core, actions)?;
+        self.check_starts(core, actions)?;
+        self.check_transitions(core)?;
+        self.check_cascades(core, now)?;
+        self.check_signals(event, core, actions)?;
+        self.check_checks(event, core, now, actions)?;
+        self.check_record(core, now, actions)
+    }
+
+    fn check_finish(&mut self, core: &Core, actions: &[Action]) -> Verdict {
+        for action in actions {
+            ensure!(self.finished.is_none(), "{action:?} after the end");
+            if let Action::Finish(code) = action {
+                self.finished = Some(*code);
+            }
+        }
+        ensure!(self.finished.is_some() == core.is_finished(), "the core is finished without saying so");
+        Ok(())
+    }
+
+    fn check_starts(&self, core: &Core, actions: &[Action]) -> Verdict {
+        let stopping = self.was_stopping || core.shutdown().is_some();
+        let start = actions.iter().find(|action| matches!(action, Action::Spawn(_)));
+        ensure!(!stopping || start.is_none(), "{start:?} after the shutdown began");
+        for (index, (spec, _)) in crate::core::simulation::pairs(core).enumerate() {
+            let is_started = actions.contains(&Action::Spawn(ProgramId(index)));
+            let is_ready = |id: &ProgramId| {
+                crate::core::simulation::pairs(core)
+                    .nth(id.0)
+                    .is_some_and(|(_, program)| program.readiness == Readiness::Ready)
+            };
+            let is_ready = spec.after.iter().all(is_ready);
+            ensure!(!is_started || is_ready, "{} is started before what it comes after", spec.name);
+        }
+        Ok(())
+    }
+}
+
+impl Checker {
+    pub(super) fn new(scenario: &Scenario) -> Self {
+        let time = scenario.plan.budget.time_to_kill();
+        // A minute for deaths and late wakeups: a longer stall is no reason to cut waits either.
+        let needed = scenario.longest_shutdown() + Duration::from_mins(1);
+        Self {
+            rules: Rules::new(time.is_none_or(|time| time > needed)),
+            model: Model::new(&scenario.plan),
+            is_cooperative: scenario.is_cooperative,
+            by_itself: BTreeSet::new(),
+            late_ends: BTreeSet::new(),
+            began: None,
+            births: None,
+            now_since: None,
+            looks: Vec::new(),
+            finished_at: Moment::ZERO,
+            unrecorded_since: None,
+            owes_record: false,
+            late: Duration::ZERO,
+            late_in_all: Duration::ZERO,
+            has_stalled: false,
+            zero_waits: 0,
+            sights: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn finished(&self) -> Option<u8> {
+        self.rules.finished
+    }
+
+    pub(super) fn is_late_by(&mut self, late: Duration) {
+        self.late += late;
+        self.has_stalled |= late > LATE;
+        if self.began.is_some() {
+            self.late_in_all += late;
+        }
+    }
+
+    fn see(&mut self, what: &'static str, is_seen: bool) {
+        if is_seen {
+            self.sights.insert(what);
+        }
+    }
+
+    pub(super) fn before_step(&mut self, event: &Event, core: &Core, now: Moment, tries: usize) {
+        self.rules.before_step(core);
+        let around = Circumstances { plan: core.plan(), now, before: &self.rules.before, tries };
+        self.model.observe(event, around);
+        self.see("no room for a process", tries > 0);
+        if let Event::Spawned(id, Ok(_)) = event {
+            self.see("a restart", self.rules.before[id.0].started_at.is_some());
+            self.by_itself.remove(id);
+            self.late_ends.remove(id);
+        }
+        if let Event::Reaped(reaped) = event {
+            for (index, (_, program)) in crate::core::simulation::pairs(core).enumerate() {
+                let State::Running { leader, .. } = program.state else { continue };
+                if reaped.iter().any(|child| child.pid == leader) {
+                    self.by_itself.insert(ProgramId(index));
+                }
+            }
+        }
+    }
+
+    pub(super) fn after_step(
+        &mut self,
+        event: &Event,
+        core: &Core,
+        kernel: &FakeKernel,
+        now: Moment,
+        actions: &[Action],
+    ) -> Verdict {
+        self.rules.after_step(event, core, now, actions)?;
+        let reason = core.shutdown().map(|shutdown| shutdown.reason);
+        ensure!(reason == self.model.reason, "reason {reason:?}, not {:?}", self.model.reason);
+        self.note_beginning(core, kernel, now);
+        if self.model.is_now() && core.shutdown().is_some() {
+            self.now_since.get_or_insert(now);
+        }
+        for (index, (_, program)) in crate::core::simulation::pairs(core).enumerate() {
+            if matches!(program.state, State::Survived { .. }) {
+                self.late_ends.insert(ProgramId(index));
+            }
+        }
+        self.watch_record(core, now, actions);
+        self.see_events(event, core);
+        Ok(())
+    }
+
+    fn note_beginning(&mut self, core: &Core, kernel: &FakeKernel, now: Moment) {
+        if core.shutdown().is_some()
+            || crate::core::simulation::pairs(core).any(|(_, program)| !program.taken.is_empty())
+        {
+            self.births.get_or_insert(kernel.births);
+        }
+        if self.began.is_some() || core.shutdown().is_none() {
+            return;
+        }
+        let alive = self.rules.before.iter().enumerate().filter(|(index, program)| {
+            matches!(program.state, State::Running { .. }) && !self.by_itself.contains(&ProgramId(*index))
+        });
+        let alive = alive.map(|(index, _)| ProgramId(index)).collect();
+        self.began = Some(Beginning { at: now, alive });
+        self.owes_record = true;
+    }
+
+    fn see_events(&mut self, event: &Event, core: &Core) {
+        match event {
+            Event::StepSpawned(_, None) => self.see("a stop command that cannot start", true),
+            Event::StdinWritten(_, false) => self.see("a standard input that takes nothing", true),
+            Event::Looked(look) => self.see("a blind look", look.blind),
+            Event::Signal(_) => {
+                self.see("a second signal", self.model.is_now());
+                self.see("an early signal", !self.rules.early.is_empty());
+            }
+            Event::Reaped(_) => self.see("a failed program ends all", is_program_failed(core.shutdown())),
+            Event::CheckSpawned(_, None) => self.see("a check that cannot start", true),
+            Event::CouldNotStop(..) => self.see("a stop that nobody would continue", true),
+            _ => {}
+        }
+        for (_, program) in crate::core::simulation::pairs(core) {
+            match program.fault {
+                Some(Fault::NotReady) => self.see("a program that is not ready in time", true),
+                Some(Fault::Unhealthy) => self.see("an unhealthy program", true),
+                Some(Fault::TooOften) => self.see("a program that ended too often", true),
+                None => {}
+            }
+        }
+    }
+
+    /// When everything has to be over.
+    fn ends_at(&self, core: &Core) -> Option<Moment> {
+        let began = self.began.as_ref()?.at;
+        let end = core.plan().budget.length().map(|length| began + length);
+        let end_now = self.now_since.map(|since| since + Duration::from_secs(2));
+        [end, end_now].into_iter().flatten().min()
+    }
+
+    /// When the waiting for anybody has to be over.
+    fn kill_at(&self, core: &Core) -> Option<Moment> {
+        let began = self.began.as_ref()?.at;
+        self.now_since.or(core.plan().budget.time_to_kill().map(|time| began + time))
+    }
+}
+
+fn is_program_failed(shutdown: Option<&Shutdown>) -> bool {
+    use crate::core::shutdown::Reason;
+    shutdown.is_some_and(|shutdown| matches!(shutdown.reason, Reason::ProgramFailed(_)))
+}
+
+fn is_forever(core: &Core) -> bool {
+    core.plan().budget == Budget::Forever
+}
+
+/// Nobody waits for those who are left (the way of other inits).
+fn leaves(core: &Core) -> bool {
+    core.plan().end != End::Sweep
+}

@@ -1,0 +1,170 @@
+//! Every signal to a program has a reason, and every reason gives exactly one: a step of its cascade (SIGCONT follows), a
+//! signal that is forwarded, one that waited for the main program's start, or one that a leader got alone and its group
+//! gets when the leader has ended.
+
+use super::cascade::KILL;
+use super::{Rules, Verdict, ensure};
+use crate::core::Core;
+use crate::core::action::{Action, Target};
+use crate::core::event::{Event, GroupState};
+use crate::core::plan::{self, End, ProgramId};
+use crate::core::program::{Program, State, StoppedBy};
+use crate::core::signal::Signal;
+use crate::core::simulation::model::{asks, is_heard};
+
+type Sent = (ProgramId, Target, Signal);
+
+impl Rules {
+    pub(super) fn check_signals(&mut self, event: &Event, core: &Core, actions: &[Action]) -> Verdict {
+        let mut reasons = Vec::new();
+        self.steps(core, actions, &mut reasons)?;
+        self.forwards(event, core, &mut reasons);
+        self.early(event, core, &mut reasons);
+        self.rest_of_group(event, core, &mut reasons);
+        self.could_not_stop(event, &mut reasons);
+        self.parting(core, &mut reasons);
+        for action in actions {
+            let Action::Signal(id, target, signal) = *action else { continue };
+            let found = reasons.iter().position(|reason| *reason == (id, target, signal));
+            let Some(found) = found else { return Err(format!("{action:?} has no reason")) };
+            reasons.swap_remove(found);
+        }
+        ensure!(reasons.is_empty(), "not sent: {reasons:?}");
+        Ok(())
+    }
+
+    /// Each new step of a cascade gives its action.
+    fn steps(&mut self, core: &Core, actions: &[Action], reasons: &mut Vec<Sent>) -> Verdict {
+        for (index, (spec, after)) in crate::core::simulation::pairs(core).enumerate() {
+            let id = ProgramId(index);
+            let before = &self.before[index];
+            let is_new = matches!(before.state, State::Starting { .. }) && after.group().is_some();
+            let old = if is_new { 0 } else { before.taken.len() };
+            let new = after.taken.get(old..).unwrap_or_default();
+            let group = after.group().or(before.group());
+            for taken in new {
+                self.told_alone.remove(&id);
+                let asked = |is_it: fn(&Action) -> Option<ProgramId>| {
+                    actions.iter().filter(|action| is_it(action) == Some(id)).count()
+                };
+                match taken.what {
+                    KILL => reasons.extend(group.map(|group| (id, Target::Group(group), Signal::KILL))),
+                    StoppedBy::Signal(signal) => {
+                        let target = target(core.plan(), after).or(group.map(Target::Group));
+                        reasons.extend(target.map(|target| (id, target, signal)));
+                        if signal != Signal::CONT {
+                            reasons.extend(target.map(|target| (id, target, Signal::CONT)));
+                        }
+                        if matches!(target, Some(Target::Leader(_))) {
+                            self.told_alone.insert(id);
+                        }
+                    }
+                    StoppedBy::Run => ensure!(
+                        asked(|action| match action {
+                            Action::RunStep(id, _) => Some(*id),
+                            _ => None,
+                        }) > 0,
+                        "{}: its stop command is not run",
+                        spec.name
+                    ),
+                    StoppedBy::Stdin => ensure!(
+                        asked(|action| match action {
+                            Action::WriteStdin(id, _) => Some(*id),
+                            _ => None,
+                        }) > 0,
+                        "{}: its text is not written",
+                        spec.name
+                    ),
+                    what => return Err(format!("{}: {what} is no step", spec.name)),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A signal goes on to every program, unless it is runinit's own business.
+    fn forwards(&mut self, event: &Event, core: &Core, reasons: &mut Vec<Sent>) {
+        let Event::Signal(received) = event else { return };
+        let plan = core.plan();
+        let signal = received.signal;
+        if !is_heard(plan, signal) || asks(plan, signal) || self.finished.is_some() {
+            return;
+        }
+        let is_main_waiting = plan
+            .programs
+            .iter()
+            .zip(&self.before)
+            .any(|(spec, program)| spec.main && matches!(program.state, State::Waiting { .. }));
+        if is_main_waiting && !self.was_stopping {
+            self.early.insert(signal);
+        }
+        for (index, program) in self.before.iter().enumerate() {
+            let id = ProgramId(index);
+            reasons.extend(forward(plan, id, program, signal));
+        }
+    }
+
+    /// What came too early for the main program is told when it has started.
+    fn early(&mut self, event: &Event, core: &Core, reasons: &mut Vec<Sent>) {
+        let Event::Spawned(id, Ok(_)) = event else { return };
+        let plan = core.plan();
+        let Some((_, after)) = crate::core::simulation::pairs(core).nth(id.0) else { return };
+        if plan.programs[id.0].main && matches!(self.before[id.0].state, State::Starting { .. }) {
+            let early = std::mem::take(&mut self.early);
+            reasons.extend(early.into_iter().filter_map(|signal| forward(plan, *id, after, signal)));
+        }
+    }
+
+    /// Where nobody could continue runinit, its program cannot stay stopped at the terminal.
+    fn could_not_stop(&self, event: &Event, reasons: &mut Vec<Sent>) {
+        let Event::CouldNotStop(id, signal) = event else { return };
+        let Some(group) = self.before[id.0].group() else { return };
+        let signals: &[Signal] = match *signal {
+            Signal::TSTP => &[Signal::CONT],
+            Signal::TTIN | Signal::TTOU => &[Signal::HUP, Signal::CONT],
+            _ => &[],
+        };
+        reasons.extend(signals.iter().map(|signal| (*id, Target::Group(group), *signal)));
+    }
+
+    /// The way of other inits: what the main program has left gets a last signal, and nobody waits.
+    fn parting(&self, core: &Core, reasons: &mut Vec<Sent>) {
+        let End::Leave(Some(signal)) = core.plan().end else { return };
+        if self.was_stopping || core.shutdown().is_none() {
+            return;
+        }
+        for (index, (spec, program)) in crate::core::simulation::pairs(core).enumerate() {
+            let group = program.group().filter(|_| spec.main);
+            reasons.extend(group.map(|group| (ProgramId(index), Target::Group(group), signal)));
+        }
+    }
+
+    /// A leader that was told alone has ended; those that it left behind have not been told.
+    fn rest_of_group(&mut self, event: &Event, core: &Core, reasons: &mut Vec<Sent>) {
+        let Event::Group(id, GroupState::Alive) = event else { return };
+        let program = &self.before[id.0];
+        let State::Stopping { leader: None, pgid, .. } = program.state else { return };
+        let is_in_the_step =
+            crate::core::simulation::pairs(core).nth(id.0).is_some_and(|(_, p)| p.taken == program.taken);
+        let Some(StoppedBy::Signal(signal)) = program.taken.last().map(|taken| taken.what) else { return };
+        if self.told_alone.remove(id) && is_in_the_step {
+            reasons.push((*id, Target::Group(pgid), signal));
+            if signal != Signal::CONT {
+                reasons.push((*id, Target::Group(pgid), Signal::CONT));
+            }
+        }
+    }
+}
+
+fn forward(plan: &plan::Plan, id: ProgramId, program: &Program, signal: Signal) -> Option<Sent> {
+    let signal = plan.rewrite.get(&signal).copied().unwrap_or(Some(signal))?;
+    let signal = plan.programs[id.0].signals.get(&signal).copied().unwrap_or(Some(signal))?;
+    Some((id, target(plan, program)?, signal))
+}
+
+fn target(plan: &plan::Plan, program: &Program) -> Option<Target> {
+    match program.leader() {
+        Some(leader) if plan.single_child => Some(Target::Leader(leader)),
+        _ => program.group().map(Target::Group),
+    }
+}

@@ -1,0 +1,166 @@
+//! An action meets those it is meant for and nobody else: no group that is gone, no number that others have now, nobody
+//! who is not ours, and nobody before their time.
+
+use super::{Checker, Verdict, ensure, is_forever, leaves};
+use crate::core::Core;
+use crate::core::action::{Action, Target};
+use crate::core::plan::ProgramId;
+use crate::core::process::{Pgid, Pid};
+use crate::core::program::{Program, State};
+use crate::core::signal::Signal;
+use crate::core::simulation::fake_kernel::{FakeKernel, Origin, Process};
+
+impl Checker {
+    pub(in crate::core::simulation) fn before_action(
+        &mut self,
+        action: &Action,
+        core: &Core,
+        kernel: &FakeKernel,
+    ) -> Verdict {
+        match action {
+            Action::Signal(id, target, signal) => {
+                self.check_kill(*id, *signal, core)?;
+                self.check_turn(*id, core, kernel)?;
+                match target {
+                    Target::Group(pgid) => self.check_group(*id, *pgid, core, kernel),
+                    Target::Leader(pid) => check_leader(*id, *pid, kernel),
+                }
+            }
+            Action::KillCommand(pgid) => check_command(*pgid, kernel),
+            Action::SignalStray(pid, signal) => self.check_stray(*pid, *signal, core, kernel),
+            Action::SignalEverybody(signal) => self.check_everybody(*signal, core, kernel),
+            Action::Look => self.check_look(core, kernel),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_group(&mut self, id: ProgramId, pgid: Pgid, core: &Core, kernel: &FakeKernel) -> Verdict {
+        let Some(story) = kernel.stories.get(&id).filter(|story| story.pgid == pgid.number()) else {
+            return Err(format!("program {} never had group {pgid}", id.0));
+        };
+        if story.emptied.is_some() {
+            self.see("a group that ended unseen", story.is_unseen);
+            // Other inits do not look before they say goodbye.
+            ensure!(story.is_unseen || leaves(core), "a signal to group {pgid}, which is gone");
+            return Ok(());
+        }
+        let origin = Origin::Program(id, story.start);
+        let stranger = kernel.members(pgid.number()).find(|member| member.origin != origin);
+        ensure!(stranger.is_none(), "group {pgid} is another's now: {stranger:?}");
+        Ok(())
+    }
+
+    /// Dependents stop before what they depend on.
+    fn check_turn(&self, id: ProgramId, core: &Core, kernel: &FakeKernel) -> Verdict {
+        let is_begun = |program: &Program| !program.taken.is_empty();
+        let Some((spec, program)) = crate::core::simulation::pairs(core).nth(id.0) else { return Ok(()) };
+        // Only the first step of one that had to be stopped; what others left behind is not waited for.
+        let is_first = program.taken.len() == 1 && !is_begun(&self.rules.before[id.0]);
+        // One that was stopped by itself, for a fault, was so before.
+        let is_alone = core.shutdown().is_none() || self.by_itself.contains(&id);
+        let is_late = self.ends_at(core).is_some_and(|end| end <= kernel.now);
+        if !is_first || self.model.is_now() || is_alone || is_late {
+            return Ok(());
+        }
+        for (index, (other, dependent)) in crate::core::simulation::pairs(core).enumerate() {
+            let is_there = other.after.contains(&id) && kernel.is_group_there(ProgramId(index));
+            let is_given_up = matches!(dependent.state, State::Survived { .. });
+            ensure!(!is_there || is_given_up, "{} is stopped before {}", spec.name, other.name);
+        }
+        Ok(())
+    }
+
+    /// For ever means that nothing is killed that nobody wrote down.
+    fn check_kill(&self, id: ProgramId, signal: Signal, core: &Core) -> Verdict {
+        let is_written = core.plan().programs[id.0].stop.iter().any(crate::core::plan::Step::is_kill);
+        let may_kill = !is_forever(core) || is_written || self.model.is_now();
+        ensure!(signal != Signal::KILL || may_kill, "program {} is killed, for ever means never", id.0);
+        Ok(())
+    }
+
+    fn check_stray(&mut self, pid: Pid, signal: Signal, core: &Core, kernel: &FakeKernel) -> Verdict {
+        let Some(process) = kernel.processes.get(&pid.number()) else {
+            return Err(format!("{signal} to process {pid}, which is gone"));
+        };
+        ensure!(pid.number() != kernel.own && pid.number() != 1, "{signal} to itself");
+        let is_ours = kernel.ours().any(|ours| ours.pid == process.pid);
+        ensure!(is_ours, "{signal} to process {pid}, which is not ours");
+        ensure!(!is_managed(process, core), "{signal} to process {pid}, which is managed");
+        ensure!(!process.is_started, "{signal} to process {pid}, which is no stray");
+        self.see("a stray told", signal == Signal::TERM);
+        self.see("a stray killed", signal == Signal::KILL);
+        if signal == Signal::KILL {
+            self.check_stray_kill(process, core, kernel)?;
+        }
+        Ok(())
+    }
+
+    fn check_everybody(&mut self, signal: Signal, core: &Core, kernel: &FakeKernel) -> Verdict {
+        if signal == Signal::KILL && kernel.machine.is_init {
+            for process in kernel.processes.values().filter(|process| !is_managed(process, core)) {
+                self.check_stray_kill(process, core, kernel)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Strays get SIGTERM and the rest of the grace before SIGKILL, if they were there to be told.
+    fn check_stray_kill(&self, process: &Process, core: &Core, kernel: &FakeKernel) -> Verdict {
+        let kill_at = self.kill_at(core);
+        let is_due = kill_at.is_some_and(|at| at <= kernel.now);
+        ensure!(is_due, "stray {} is killed before its time, {kill_at:?}", process.pid);
+        // Without /proc everybody is told once, if they can be.
+        let look = match (kernel.machine.is_blind, kernel.machine.is_init) {
+            (false, _) => self.looks.iter().rev().find(|at| **at < kernel.now),
+            (true, true) => self.looks.first(),
+            (true, false) => None,
+        };
+        let was_seen = look.is_some_and(|look| process.stray_since < *look);
+        let is_late = self.ends_at(core).is_some_and(|end| end <= kernel.now);
+        let is_told = process.heard.contains(&Signal::TERM) || process.is_zombie() || process.is_anothers;
+        // A stop command that was cut is killed at once.
+        let is_told = is_told || process.killed_at.is_some();
+        ensure!(
+            is_told || !was_seen || process.is_double || self.model.is_now() || is_late,
+            "stray {} is killed without SIGTERM",
+            process.pid
+        );
+        Ok(())
+    }
+
+    /// A daemon may belong to a program that still needs it.
+    fn check_look(&mut self, core: &Core, kernel: &FakeKernel) -> Verdict {
+        for (index, (spec, program)) in crate::core::simulation::pairs(core).enumerate() {
+            let is_given_up = matches!(program.state, State::Survived { .. });
+            let leader = kernel.leader(ProgramId(index));
+            let is_late = self.ends_at(core).is_some_and(|end| end <= kernel.now);
+            ensure!(
+                leader.is_none() || is_given_up || is_late,
+                "{} has a leader, and strays are swept",
+                spec.name
+            );
+        }
+        self.looks.push(kernel.now);
+        Ok(())
+    }
+}
+
+fn is_managed(process: &Process, core: &Core) -> bool {
+    let pgid = Pgid::new(process.pgid);
+    crate::core::simulation::pairs(core)
+        .any(|(_, program)| program.group().is_some() && program.group() == pgid)
+}
+
+fn check_leader(id: ProgramId, pid: Pid, kernel: &FakeKernel) -> Verdict {
+    let leader = kernel.leader(id).map(|leader| leader.pid);
+    ensure!(leader == Some(pid.number()), "a signal to leader {pid}, which is {leader:?}");
+    Ok(())
+}
+
+fn check_command(pgid: Pgid, kernel: &FakeKernel) -> Verdict {
+    let command = kernel.processes.get(&pgid.number());
+    let is_one =
+        command.is_some_and(|process| process.is_started && !matches!(process.origin, Origin::Program(..)));
+    ensure!(is_one, "group {pgid} is no command's: {command:?}");
+    Ok(())
+}

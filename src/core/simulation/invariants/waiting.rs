@@ -1,0 +1,167 @@
+//! Before the loop sleeps: there is something to wait for, and its end will be noticed in time.
+
+use super::cascade::{self, KILL, may_wait_for_ever};
+use super::{Checker, Verdict, ensure};
+use crate::core::Core;
+use crate::core::budget::Moment;
+use crate::core::plan::ProgramId;
+use crate::core::policy::ReadyBy;
+use crate::core::program::{Program, Readiness, State};
+use crate::core::simulation::fake_kernel::FakeKernel;
+use std::time::Duration;
+
+/// Strays that are nobody's children are looked for this often, at least.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// What has changed is in the record after this.
+const RECORD_WITHIN: Duration = Duration::from_millis(100);
+/// Groups without a leader are probed this often, at least.
+const LONGEST_PROBE: Duration = Duration::from_secs(1);
+/// No start is put off for longer.
+const LONGEST_RETRY: Duration = Duration::from_secs(1);
+
+impl Checker {
+    /// `is_more`: the loop only looks in, since there is more to do already.
+    pub(in crate::core::simulation) fn before_wait(
+        &mut self,
+        core: &Core,
+        kernel: &FakeKernel,
+        is_more: bool,
+    ) -> Verdict {
+        let now = kernel.now;
+        let deadline = core.deadline();
+        self.late = deadline.map_or(Duration::ZERO, |deadline| now.saturating_sub(deadline));
+        self.check_spinning(core, now, deadline)?;
+        if is_more || deadline.is_some_and(|at| at <= now) {
+            return Ok(());
+        }
+        ensure!(!self.owes_record, "the record does not say that a shutdown has begun");
+        self.check_record_deadline(deadline, now)?;
+        self.check_starts_deadline(core, deadline, now)?;
+        self.check_checks_deadline(core, deadline, now)?;
+        for (index, (_, program)) in crate::core::simulation::pairs(core).enumerate() {
+            self.check_cascade(ProgramId(index), program, core, now)?;
+        }
+        if core.shutdown().is_some() {
+            self.check_shutdown(core, kernel, deadline)?;
+        }
+        Ok(())
+    }
+
+    /// Rounds that wait for nothing come to an end: one for each step that is due at once, and some for starts.
+    fn check_spinning(&mut self, core: &Core, now: Moment, deadline: Option<Moment>) -> Verdict {
+        let is_zero = deadline.is_some_and(|at| at <= now);
+        self.zero_waits = if is_zero { self.zero_waits + 1 } else { 0 };
+        let steps: usize = crate::core::simulation::pairs(core).map(|(spec, _)| spec.stop.len() + 2).sum();
+        ensure!(self.zero_waits <= 2 * steps + 10, "{} rounds without a wait", self.zero_waits);
+        Ok(())
+    }
+
+    fn check_record_deadline(&self, deadline: Option<Moment>, now: Moment) -> Verdict {
+        let Some(since) = self.unrecorded_since else { return Ok(()) };
+        let is_soon = deadline.is_some_and(|at| at <= (since + RECORD_WITHIN).max(now));
+        ensure!(is_soon, "what changed at {since:?} is recorded at {deadline:?}");
+        Ok(())
+    }
+
+    fn check_starts_deadline(&self, core: &Core, deadline: Option<Moment>, now: Moment) -> Verdict {
+        if core.shutdown().is_some() {
+            return Ok(());
+        }
+        let ready: Vec<bool> = crate::core::simulation::pairs(core)
+            .map(|(_, program)| program.readiness == Readiness::Ready)
+            .collect();
+        for (spec, program) in crate::core::simulation::pairs(core) {
+            let is_ready = spec.after.iter().all(|id| ready[id.0]);
+            if matches!(program.state, State::Waiting { .. }) && is_ready {
+                let longest = LONGEST_RETRY.max(spec.backoff.max);
+                let is_soon = deadline.is_some_and(|at| at <= now + longest);
+                ensure!(is_soon, "{} waits for its start until {deadline:?}", spec.name);
+            }
+        }
+        Ok(())
+    }
+
+    /// A program that is not ready or not well is found out in time.
+    fn check_checks_deadline(&self, core: &Core, deadline: Option<Moment>, now: Moment) -> Verdict {
+        for (index, (spec, program)) in crate::core::simulation::pairs(core).enumerate() {
+            let (State::Running { .. }, Some(started)) = (&program.state, program.started_at) else {
+                continue;
+            };
+            if core.shutdown().is_some() {
+                continue;
+            }
+            let is_by = |due: Moment| deadline.is_some_and(|at| at <= due);
+            if let (Some(ready), Readiness::NotYet { .. }) = (&spec.ready, program.readiness) {
+                let longest = match ready.by {
+                    ReadyBy::Delay(delay) => delay,
+                    _ => ready.timeout,
+                };
+                let asked = self.rules.extended.get(&ProgramId(index)).copied().unwrap_or_default();
+                let due = (started + longest).max(asked);
+                ensure!(is_by(due), "{} is not ready at {due:?}, nobody cares", spec.name);
+            }
+            if let (Some(health), Readiness::Ready) = (&spec.health, program.readiness) {
+                let due = now + health.every.max(health.timeout);
+                ensure!(is_by(due), "nobody asks how {} is", spec.name);
+            }
+        }
+        Ok(())
+    }
+
+    /// A step ends, and no later than it says.
+    fn check_cascade(&self, id: ProgramId, program: &Program, core: &Core, now: Moment) -> Verdict {
+        let State::Stopping { cascade, .. } = program.state else { return Ok(()) };
+        let spec = &core.plan().programs[id.0];
+        let is_probed = core.deadline().is_some_and(|at| at <= now + LONGEST_PROBE);
+        ensure!(is_probed || program.leader().is_some(), "nobody will know when {} has ended", spec.name);
+        let Some(until) = cascade.until else {
+            let may = may_wait_for_ever(core, spec, program);
+            ensure!(may, "{} waits for ever after {:?}", spec.name, program.taken);
+            return Ok(());
+        };
+        ensure!(until > now, "{}: a step was over at {until:?}", spec.name);
+        let places = cascade::steps(spec, &program.taken).unwrap_or_default();
+        if let (Some(taken), Some(place)) = (program.taken.last(), places.last()) {
+            let own = taken.at + cascade::wait(spec, *place);
+            let asked = self.rules.extended.get(&id).copied().unwrap_or_default();
+            ensure!(until <= own.max(asked), "{}: {} waits until {until:?}", spec.name, taken.what);
+        }
+        let is_late = core.shutdown().is_some() && self.kill_at(core).is_some_and(|at| at <= now);
+        let is_killed = program.taken.last().is_some_and(|taken| taken.what == KILL);
+        ensure!(!is_late || is_killed, "{} should be killed by now", spec.name);
+        Ok(())
+    }
+
+    fn check_shutdown(&self, core: &Core, kernel: &FakeKernel, deadline: Option<Moment>) -> Verdict {
+        let ends_at = self.ends_at(core);
+        ensure!(
+            ends_at.is_none() || deadline.is_some_and(|at| Some(at) <= ends_at),
+            "it sleeps until {deadline:?}, beyond the end at {ends_at:?}"
+        );
+        self.check_turns(core)?;
+        let leaders = crate::core::simulation::pairs(core)
+            .filter(|(_, program)| program.leader().is_some() && !program.is_over());
+        let may_sweep = leaders.count() == 0;
+        let is_soon = deadline.is_some_and(|at| at <= kernel.now + LOOK_EVERY);
+        ensure!(!may_sweep || is_soon, "the next look is at {deadline:?}");
+        let is_anybody_left = kernel.ours().next().is_some();
+        // Somebody whom others reaped may have been the last; the next look will tell.
+        let is_unseen = kernel.machine.is_init && is_soon;
+        ensure!(is_anybody_left || is_unseen, "nobody is left, and it waits");
+        Ok(())
+    }
+
+    /// Everybody is being stopped, or somebody else has to go first.
+    fn check_turns(&self, core: &Core) -> Verdict {
+        for (index, (spec, program)) in crate::core::simulation::pairs(core).enumerate() {
+            if !matches!(program.state, State::Running { .. }) {
+                ensure!(!matches!(program.state, State::Waiting { .. }), "{} still waits", spec.name);
+                continue;
+            }
+            let is_waited_for = crate::core::simulation::pairs(core)
+                .any(|(other, dependent)| other.after.contains(&ProgramId(index)) && !dependent.is_over());
+            ensure!(is_waited_for, "{} is not stopped, and nothing is before it", spec.name);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,257 @@
+//! What the contract says about reasons, restarts and exit codes, told a second time and from the events alone.
+
+use crate::core::budget::Moment;
+use crate::core::event::{Event, GroupState, SpawnFailureKind};
+use crate::core::plan::TerminalStops;
+use crate::core::plan::{OnFailure, Plan, ProgramId};
+use crate::core::policy::Restart;
+use crate::core::process::{Exit, Pid};
+use crate::core::program::{Program, Readiness, State};
+use crate::core::shutdown::Reason;
+use crate::core::signal::Signal;
+
+/// What an attentive reader of the contract knows.
+#[derive(Debug)]
+pub(super) struct Model {
+    fates: Vec<Fate>,
+    exits: Vec<Option<Exit>>,
+    /// When each has ended within the time that counts for its restarts.
+    restarts: Vec<Vec<Moment>>,
+    /// Programs that were restarted as often as they may be.
+    worn_out: Vec<bool>,
+    /// Signals that asked for the end, in order.
+    pub(super) asked: Vec<Signal>,
+    /// Why the shutdown began, once it has.
+    pub(super) reason: Option<Reason>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// Not started yet, or not again.
+    Waiting,
+    Alive(Pid),
+    /// It will be started again when nothing of it is left.
+    Returning,
+    Ended,
+    /// It could not start.
+    Failed(SpawnFailureKind),
+    /// Something it comes after will never be ready.
+    Missing,
+}
+
+/// A start that finds no room is tried this often.
+const TRIES: usize = 14;
+
+/// What the model is told besides the event.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Circumstances<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) now: Moment,
+    /// The programs before the event.
+    pub(super) before: &'a [Program],
+    /// How often the start that this event is about has found no room.
+    pub(super) tries: usize,
+}
+
+impl Model {
+    pub(super) fn new(plan: &Plan) -> Self {
+        let count = plan.programs.len();
+        Self {
+            fates: vec![Fate::Waiting; count],
+            exits: vec![None; count],
+            restarts: vec![Vec::new(); count],
+            worn_out: vec![false; count],
+            asked: Vec::new(),
+            reason: None,
+        }
+    }
+
+    /// Takes in what the core is about to hear.
+    pub(super) fn observe(&mut self, event: &Event, around: Circumstances) {
+        match event {
+            Event::Reaped(reaped) => {
+                for child in reaped {
+                    if let Some(index) = self.fates.iter().position(|fate| *fate == Fate::Alive(child.pid)) {
+                        self.leader_ended(index, child.exit, around);
+                    }
+                }
+            }
+            Event::Signal(received) if asks(around.plan, received.signal) => {
+                self.asked.push(received.signal);
+                self.reason.get_or_insert(Reason::Asked);
+            }
+            Event::Spawned(id, Ok(pid)) => self.fates[id.0] = Fate::Alive(*pid),
+            Event::Spawned(id, Err(failure)) => {
+                if failure.kind == SpawnFailureKind::NoRoom && around.tries < TRIES {
+                    return;
+                }
+                self.ended_for_good(id.0, Fate::Failed(failure.kind), false, around);
+            }
+            Event::Group(id, GroupState::Empty) => self.group_ended(*id, around),
+            _ => {}
+        }
+    }
+
+    fn leader_ended(&mut self, index: usize, exit: Exit, around: Circumstances) {
+        self.exits[index] = Some(exit);
+        self.fates[index] = Fate::Ended;
+        if self.reason.is_some() {
+            return;
+        }
+        let program = &around.plan.programs[index];
+        let has_failed = self.has_failed(index, around);
+        let was_ready = around.before[index].readiness == Readiness::Ready;
+        let is_wanted = match program.restart {
+            Restart::Never => false,
+            Restart::OnFailure => has_failed,
+            Restart::Always => has_failed || !program.oneshot,
+        };
+        if !is_wanted {
+            let is_ready = !has_failed && (was_ready || program.oneshot);
+            return self.ended_for_good(index, Fate::Ended, is_ready, around);
+        }
+        let recent = &mut self.restarts[index];
+        recent.retain(|at| around.now.saturating_sub(*at) < program.backoff.within);
+        if recent.len() >= usize::try_from(program.backoff.burst).unwrap_or(usize::MAX) {
+            self.worn_out[index] = true;
+            return self.ended_for_good(index, Fate::Ended, false, around);
+        }
+        recent.push(around.now);
+        self.fates[index] = Fate::Returning;
+    }
+
+    /// Nothing is left of it: it may come back now, unless what it comes after never will.
+    fn group_ended(&mut self, id: ProgramId, around: Circumstances) {
+        let is_leaderless = matches!(
+            around.before[id.0].state,
+            State::Leaderless { .. }
+                | State::Stopping { leader: None, .. }
+                | State::Survived { leader: None, .. }
+        );
+        if self.fates[id.0] != Fate::Returning || !is_leaderless {
+            return;
+        }
+        if self.reason.is_some() {
+            self.fates[id.0] = Fate::Ended;
+            return;
+        }
+        let is_lost = |id: &ProgramId| {
+            let over = matches!(self.fates[id.0], Fate::Ended | Fate::Failed(_) | Fate::Missing);
+            let is_gone = around.before[id.0].state == State::Ended;
+            over && is_gone && around.before[id.0].readiness != Readiness::Ready
+        };
+        if around.plan.programs[id.0].after.iter().any(is_lost) {
+            self.ended_for_good(id.0, Fate::Missing, false, around);
+        } else {
+            self.fates[id.0] = Fate::Waiting;
+        }
+    }
+
+    /// It will not come back; if it was not ready, nobody who waits for it will come.
+    fn ended_for_good(&mut self, index: usize, fate: Fate, is_ready: bool, around: Circumstances) {
+        self.fates[index] = fate;
+        self.on_end(index, around);
+        if is_ready {
+            return;
+        }
+        let mut lost = Vec::new();
+        let mut missing = vec![index];
+        while let Some(index) = missing.pop() {
+            for (dependent, program) in around.plan.programs.iter().enumerate() {
+                let waits = self.fates[dependent] == Fate::Waiting;
+                if waits && program.after.contains(&ProgramId(index)) {
+                    self.fates[dependent] = Fate::Missing;
+                    missing.push(dependent);
+                    lost.push(dependent);
+                }
+            }
+        }
+        for dependent in lost {
+            self.on_end(dependent, around);
+        }
+    }
+
+    fn on_end(&mut self, index: usize, around: Circumstances) {
+        let program = &around.plan.programs[index];
+        let is_over = |fate: &Fate| !matches!(fate, Fate::Waiting | Fate::Alive(_) | Fate::Returning);
+        let reason = if program.main {
+            Reason::MainExited
+        } else if program.on_failure == OnFailure::Shutdown && self.has_failed(index, around) {
+            Reason::ProgramFailed(ProgramId(index))
+        } else if self.fates.iter().all(is_over) {
+            Reason::AllExited
+        } else {
+            return;
+        };
+        self.reason.get_or_insert(reason);
+    }
+
+    fn has_failed(&self, index: usize, around: Circumstances) -> bool {
+        let has_fault = around.before.get(index).is_some_and(|program| program.fault.is_some());
+        if has_fault || self.worn_out[index] || matches!(self.fates[index], Fate::Failed(_)) {
+            return true;
+        }
+        let is_well = |exit: Exit| around.plan.programs[index].success_codes.contains(&exit.code());
+        !self.exits[index].is_some_and(is_well)
+    }
+
+    /// Everything is to end at once.
+    pub(super) fn is_now(&self) -> bool {
+        self.asked.len() > 1
+    }
+
+    pub(super) fn is_waiting(&self, id: ProgramId) -> bool {
+        self.fates[id.0] == Fate::Waiting
+    }
+
+    /// runinit's exit code, by the contract's table.
+    pub(super) fn exit_code(&self, around: Circumstances) -> i32 {
+        let plan = around.plan;
+        let main = plan.programs.iter().position(|program| program.main);
+        match (self.reason, main) {
+            (Some(Reason::ProgramFailed(id)), _) => {
+                self.own_code(id.0).filter(|code| *code != 0).unwrap_or(1)
+            }
+            (reason, Some(main)) => {
+                // Stopped before it was started: as if by the signal that came.
+                let asked = self.asked.first().filter(|_| reason == Some(Reason::Asked));
+                let without = asked.map_or(1, |signal| 128 + signal.number());
+                let code = self.own_code(main).unwrap_or(without);
+                if plan.zero_codes.contains(&code) { 0 } else { code }
+            }
+            (Some(Reason::AllExited), None) => {
+                i32::from((0..self.fates.len()).any(|index| self.has_failed(index, around)))
+            }
+            (_, None) => 0,
+        }
+    }
+
+    fn own_code(&self, index: usize) -> Option<i32> {
+        match self.fates[index] {
+            Fate::Failed(SpawnFailureKind::NotFound) => Some(127),
+            Fate::Failed(SpawnFailureKind::NotExecutable) => Some(126),
+            Fate::Failed(SpawnFailureKind::NoRoom) => Some(111),
+            // It was killed, and even that did not end it in time.
+            Fate::Alive(_) => Some(137),
+            Fate::Ended | Fate::Waiting | Fate::Returning | Fate::Missing => {
+                self.exits[index].map(Exit::code)
+            }
+        }
+    }
+}
+
+/// True for a signal that begins a shutdown.
+pub(super) fn asks(plan: &Plan, signal: Signal) -> bool {
+    plan.stops_on.contains(&signal) && is_heard(plan, signal)
+}
+
+/// False for signals that are runinit's own business, or dropped.
+pub(super) fn is_heard(plan: &Plan, signal: Signal) -> bool {
+    let is_job_control = [Signal::TSTP, Signal::TTIN, Signal::TTOU].contains(&signal);
+    let is_dropped = plan.rewrite.get(&signal) == Some(&None);
+    match plan.terminal_stops {
+        TerminalStops::Keep if is_job_control => false,
+        TerminalStops::ForwardAndStop if is_job_control => true,
+        _ => signal != Signal::CHLD && !is_dropped,
+    }
+}

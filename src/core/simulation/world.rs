@@ -1,0 +1,248 @@
+//! The runtime's loop over a fake kernel, with a clock that jumps to whatever happens next.
+//!
+//! The order is that of `runtime`: exits of a round first, then what was stopped, then its signals, then the tick; what
+//! came of an action is stepped before anything else.
+
+use super::fake_kernel::FakeKernel;
+use super::invariants::{Checker, Verdict};
+use super::random::Random;
+use super::scenario::{Outside, Scenario};
+use super::trace::Trace;
+use crate::core::Core;
+use crate::core::action::Action;
+use crate::core::budget::Moment;
+use crate::core::event::{Event, Received, Sender, SpawnFailure, SpawnFailureKind};
+use crate::core::plan::ProgramId;
+use crate::core::signal::Signal;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+/// This long after the last event from outside, everything is asked to end; nothing else would end some worlds.
+const PATIENCE: Duration = Duration::from_secs(40);
+/// This long after that, it is asked again. Longer than any budget.
+const MORE_PATIENCE: Duration = Duration::from_secs(70);
+/// A world that is not over after so many rounds never will be.
+const MOST_ROUNDS: usize = 20_000;
+
+/// Everything there is.
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) core: Core,
+    pub(super) kernel: FakeKernel,
+    pub(super) scenario: Scenario,
+    pub(super) checker: Checker,
+    pub(super) trace: Trace,
+    pub(super) random: Random,
+    /// Questions that will be answered, and how.
+    pub(super) questions: BTreeMap<ProgramId, (Moment, bool)>,
+    /// How often each program was started, and was asked about.
+    pub(super) starts: BTreeMap<ProgramId, u32>,
+    pub(super) asked: BTreeMap<ProgramId, usize>,
+    /// What is still to come from outside.
+    pub(super) outside: VecDeque<(Moment, Outside)>,
+    /// Signals that the next round reads.
+    arrived: Vec<Signal>,
+    /// The last round may have left children to reap.
+    is_more: bool,
+    /// How often each start has found no room.
+    tries: BTreeMap<ProgramId, usize>,
+    rounds: usize,
+}
+
+/// How a world ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// With this exit code.
+    Finished(u8),
+    /// Nobody could ask it to end, and it did not.
+    Endless,
+}
+
+impl World {
+    pub(super) fn new(scenario: Scenario, seed: u64, trace: Trace) -> Self {
+        let mut random = Random::new(!seed);
+        let mut kernel = FakeKernel::new(scenario.machine.clone(), random.branch());
+        kernel.log = trace.is_on().then(Vec::new);
+        Self {
+            core: Core::new(scenario.plan.clone()),
+            kernel,
+            checker: Checker::new(&scenario),
+            trace,
+            random,
+            questions: BTreeMap::new(),
+            starts: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            outside: scenario.outside.iter().cloned().collect(),
+            scenario,
+            arrived: Vec::new(),
+            is_more: true,
+            tries: BTreeMap::new(),
+            rounds: 0,
+        }
+    }
+
+    /// From the beginning to the end.
+    pub(super) fn run(&mut self) -> Verdict<End> {
+        self.begin()?;
+        self.run_on()
+    }
+
+    /// The first starts.
+    pub(super) fn begin(&mut self) -> Verdict {
+        self.trace.plan(&self.scenario);
+        self.handle(Event::Tick, Moment::ZERO)
+    }
+
+    /// To the end.
+    pub(super) fn run_on(&mut self) -> Verdict<End> {
+        let last = self.outside.back().map_or(self.kernel.now, |(at, _)| *at);
+        let mut insist_at = last.max(self.kernel.now) + PATIENCE;
+        loop {
+            if let Some(code) = self.checker.finished() {
+                self.checker.at_end(&self.core, &self.kernel)?;
+                return Ok(End::Finished(code));
+            }
+            if self.kernel.now >= insist_at {
+                let Some(signal) = self.scenario.stop_signal() else { return Ok(End::Endless) };
+                self.signal(signal);
+                insist_at = self.kernel.now + MORE_PATIENCE;
+            }
+            self.wait(insist_at)?;
+            self.round()?;
+        }
+    }
+
+    /// Sleeps as the loop would: until a signal, the end of a child, an answer, or the deadline.
+    fn wait(&mut self, longest: Moment) -> Verdict {
+        let is_more = self.is_more || !self.arrived.is_empty();
+        self.checker.before_wait(&self.core, &self.kernel, is_more)?;
+        if is_more {
+            return Ok(());
+        }
+        let outside = self.outside.front().map(|(at, _)| *at);
+        let answer = self.questions.values().map(|(at, _)| *at).min();
+        let wake = [self.core.deadline(), outside, answer].into_iter().flatten().min();
+        self.kernel.run_until_news(wake.unwrap_or(longest).min(longest).max(self.kernel.now));
+        if self.random.chance(self.scenario.pace.late_percent) {
+            let late = self.random.time(self.scenario.pace.latest);
+            self.sleep(late);
+        }
+        Ok(())
+    }
+
+    /// The loop does not run, whatever happens.
+    pub(super) fn sleep(&mut self, length: Duration) {
+        self.checker.is_late_by(length);
+        self.kernel.run(self.kernel.now + length);
+    }
+
+    /// Puts a signal where the next round reads it.
+    pub(super) fn signal(&mut self, signal: Signal) {
+        // A standard signal that is pending already is not pending twice.
+        if signal.number() >= 32 || !self.arrived.contains(&signal) {
+            self.arrived.push(signal);
+        }
+    }
+
+    fn let_in(&mut self) {
+        while self.outside.front().is_some_and(|(at, _)| *at <= self.kernel.now) {
+            match self.outside.pop_front() {
+                Some((_, Outside::Signal(signal))) => self.signal(signal),
+                Some((_, Outside::Stall(length))) => {
+                    self.trace.line(|| format!("             (a stall of {length:?})"));
+                    self.sleep(length);
+                }
+                Some((_, Outside::Joins(life))) => self.kernel.join(&life),
+                None => {}
+            }
+        }
+    }
+
+    /// As `Runtime::round`.
+    pub(super) fn round(&mut self) -> Verdict {
+        self.rounds += 1;
+        if self.rounds > MOST_ROUNDS {
+            return Err(format!("no end after {MOST_ROUNDS} rounds"));
+        }
+        self.let_in();
+        let now = self.kernel.now;
+        let arrived = std::mem::take(&mut self.arrived);
+        self.kernel.has_news = false;
+        let reaped = self.kernel.reap(self.scenario.pace.batch);
+        self.is_more = reaped.len() == self.scenario.pace.batch;
+        if !reaped.is_empty() {
+            self.handle(Event::Reaped(reaped), now)?;
+        }
+        for (pid, signal) in std::mem::take(&mut self.kernel.stopped) {
+            self.handle(Event::Stopped(pid, signal), now)?;
+        }
+        self.hear(now)?;
+        for signal in arrived {
+            self.go_on_meanwhile();
+            let sender = Some(Sender { pid: 0, uid: 0, command: None });
+            self.handle(Event::Signal(Received { signal, sender }), now)?;
+        }
+        self.go_on_meanwhile();
+        self.handle(Event::Tick, now)
+    }
+
+    /// What programs say, and answers to questions.
+    fn hear(&mut self, now: Moment) -> Verdict {
+        for (id, notice) in std::mem::take(&mut self.kernel.said) {
+            self.handle(Event::Notified(id, notice), now)?;
+        }
+        while let Some((&id, &(_, yes))) = self.questions.iter().find(|(_, (at, _))| *at <= now) {
+            self.questions.remove(&id);
+            self.handle(Event::Checked(id, yes), now)?;
+        }
+        Ok(())
+    }
+
+    /// The kernel does not wait for a round to be over. It does not come between an exit and its probe, or between a
+    /// look and its signals, though: an init that is outrun there cannot know.
+    fn go_on_meanwhile(&mut self) {
+        if self.scenario.pace.is_restless && self.random.chance(30) {
+            let time = self.random.time(Duration::from_micros(50));
+            self.sleep(time);
+        }
+    }
+
+    /// As `Runtime::handle`.
+    fn handle(&mut self, event: Event, now: Moment) -> Verdict {
+        let mut events = VecDeque::from([event]);
+        let mut actions = Vec::new();
+        while let Some(event) = events.pop_front() {
+            self.trace.event(now, &event, &mut self.kernel);
+            self.step(event, now, &mut actions)?;
+            for action in actions.drain(..) {
+                self.trace.action(&action);
+                self.checker.before_action(&action, &self.core, &self.kernel)?;
+                events.extend(self.perform(action));
+            }
+        }
+        self.checker.when_settled(&self.core, &self.kernel)
+    }
+
+    fn step(&mut self, event: Event, now: Moment, actions: &mut Vec<Action>) -> Verdict {
+        let mut tries = 0;
+        match &event {
+            Event::Spawned(id, Err(SpawnFailure { kind: SpawnFailureKind::NoRoom, .. })) => {
+                let so_far = self.tries.entry(*id).or_default();
+                *so_far += 1;
+                tries = *so_far;
+            }
+            Event::Spawned(id, Ok(_)) => {
+                self.tries.remove(id);
+            }
+            _ => {}
+        }
+        self.checker.before_step(&event, &self.core, now, tries);
+        self.core.step(event.clone(), now, actions);
+        self.checker.after_step(&event, &self.core, &self.kernel, now, actions)
+    }
+
+    /// What was worth seeing.
+    pub(super) fn sights(&self) -> &BTreeSet<&'static str> {
+        &self.checker.sights
+    }
+}

@@ -1,0 +1,151 @@
+//! What a program is given to write to, and the reading ends of it.
+
+use super::lines::Lines;
+use super::rotating_file::RotatingFile;
+use super::voice::{From, Kind, Voice};
+use super::{Outputs, Pipe};
+use crate::core::event::{SpawnFailure, SpawnFailureKind};
+use crate::core::plan::{Output, OutputFile, Program, ProgramId};
+use crate::os::poller::{Interest, Poller, Token};
+use crate::os::{pipe, raw};
+use nix::errno::Errno;
+use nix::unistd::{Uid, fchown, isatty};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// Pipes of one program that are read. Each run may leave a process behind that holds the pipe of its own.
+pub(super) const PIPES_PER_PROGRAM: usize = 16;
+
+/// What a program is given to write to.
+#[derive(Debug)]
+pub struct Writers {
+    stdout: OwnedFd,
+    /// `None`: the same.
+    stderr: Option<OwnedFd>,
+}
+
+impl Writers {
+    /// What becomes descriptor 1.
+    pub fn stdout(&self) -> BorrowedFd<'_> {
+        self.stdout.as_fd()
+    }
+
+    /// What becomes descriptor 2.
+    pub fn stderr(&self) -> BorrowedFd<'_> {
+        self.stderr.as_ref().unwrap_or(&self.stdout).as_fd()
+    }
+
+    /// To open /dev/stdout is to open the pipe a second time, which only its owner may.
+    fn give_to(&self, uid: u32) {
+        for writing in [Some(&self.stdout), self.stderr.as_ref()].into_iter().flatten() {
+            // EPERM: somebody who is not root has no other user.
+            let _ = fchown(writing, Some(Uid::from_raw(uid)), None);
+        }
+    }
+}
+
+impl Outputs {
+    /// Opens what a program, or a command about it, is to write to; `None`: runinit's own. Its label is of this width.
+    ///
+    /// # Errors
+    /// No descriptor is left, or the file cannot be opened.
+    pub fn open(
+        &mut self,
+        id: ProgramId,
+        program: &Program,
+        width: usize,
+        poller: &mut Poller,
+    ) -> Result<Option<Writers>, SpawnFailure> {
+        let output = &program.launch.output;
+        match output {
+            Output::Inherit => return Ok(None),
+            Output::Null => {
+                if let Ok(null) = pipe::nowhere_to_write() {
+                    return Ok(Some(Writers { stdout: null, stderr: None }));
+                }
+            }
+            Output::File(file) => self.open_file(file)?,
+            Output::Prefix | Output::Json => {}
+        }
+        let coloured = *self.coloured.get_or_insert_with(coloured);
+        let mut voice = Voice::new(id, &program.name, output, width, coloured);
+        // After a reload the place may be another program's.
+        if let Some(before) = self.voices.remove(&id).filter(|before| before.name == program.name) {
+            voice.tail = before.tail;
+        }
+        let is_one = matches!(voice.kind, Kind::File(_) | Kind::Discard);
+        self.voices.insert(id, voice);
+        let mut open = |from| self.open_pipe(id, from, poller).map_err(no_room);
+        let stdout = open(From::Stdout)?;
+        let stderr = if is_one { None } else { Some(open(From::Stderr)?) };
+        let writers = Writers { stdout, stderr };
+        let identity = program.launch.confinement.identity.as_ref();
+        if let Some(user) = identity.and_then(|identity| identity.user.as_ref()) {
+            writers.give_to(user.uid);
+        }
+        Ok(Some(writers))
+    }
+
+    fn open_file(&mut self, spec: &OutputFile) -> Result<(), SpawnFailure> {
+        if let Some(file) = self.files.get_mut(&spec.path) {
+            file.set_limits(spec.max, spec.keep);
+            return Ok(());
+        }
+        let file = RotatingFile::open(&spec.path, spec.max, spec.keep)
+            .map_err(|error| cannot_open(&spec.path.display().to_string(), &error))?;
+        self.files.insert(spec.path.clone(), file);
+        Ok(())
+    }
+
+    fn open_pipe(&mut self, id: ProgramId, from: From, poller: &mut Poller) -> nix::Result<OwnedFd> {
+        self.make_room_for(id, poller);
+        let (reading, writing) = pipe::to_read_without_waiting()?;
+        let free = self.pipes.iter().position(Option::is_none).unwrap_or(self.pipes.len());
+        poller.set(reading.as_fd(), Token::Output(free), Interest::Read)?;
+        self.opened += 1;
+        let lines = Lines::default();
+        let pipe = Pipe { id, from, reading, lines, is_over: false, opened: self.opened, last_words: 0 };
+        if free == self.pipes.len() {
+            self.pipes.push(None);
+        }
+        self.pipes[free] = Some(pipe);
+        Ok(writing)
+    }
+
+    /// Whoever holds the oldest pipe of a program that has left too many behind writes to nobody from now on.
+    fn make_room_for(&mut self, id: ProgramId, poller: &mut Poller) {
+        let its_own = self.pipes.iter().flatten().filter(|pipe| pipe.id == id);
+        let ages: Vec<u64> = its_own.map(|pipe| pipe.opened).collect();
+        if ages.len() < PIPES_PER_PROGRAM {
+            return;
+        }
+        let oldest = ages.into_iter().min();
+        let place = self.pipes.iter().position(|pipe| pipe.as_ref().map(|pipe| pipe.opened) == oldest);
+        if let Some(place) = place {
+            self.close(place, poller);
+        }
+    }
+}
+
+/// Whether standard output and standard error want colours (<https://no-color.org>).
+fn coloured() -> [bool; 2] {
+    let is_refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    [1, 2].map(|number| !is_refused && isatty(raw::standard(number)) == Ok(true))
+}
+
+fn no_room(errno: Errno) -> SpawnFailure {
+    let message = format!("cannot open a pipe for its output: {}", errno.desc());
+    SpawnFailure { kind: SpawnFailureKind::NoRoom, errno: errno as i32, message }
+}
+
+fn cannot_open(path: &str, error: &io::Error) -> SpawnFailure {
+    let kind = match error.raw_os_error().map(Errno::from_raw) {
+        // The disk may have room again soon; what is open already goes on without.
+        Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::ENOSPC | Errno::EDQUOT) => {
+            SpawnFailureKind::NoRoom
+        }
+        _ => SpawnFailureKind::NotExecutable,
+    };
+    let errno = error.raw_os_error().unwrap_or_default();
+    SpawnFailure { kind, errno, message: format!("cannot write its output to {path}: {error}") }
+}
