@@ -45,11 +45,6 @@ impl RecordFile {
     /// # Errors
     /// The disk is full, read-only or gone. The record before is still there, whole.
     pub fn write(&self, contents: &[u8], sync: bool) -> io::Result<()> {
-        // One that a killed run left, or a link that somebody put in the way.
-        match std::fs::remove_file(&self.temporary) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
         let written =
             self.write_temporary(contents, sync).and_then(|()| std::fs::rename(&self.temporary, &self.path));
         if written.is_err() {
@@ -58,8 +53,17 @@ impl RecordFile {
         written
     }
 
+    /// A new file, in place of one that a killed run left or a link that somebody put in the way.
+    fn create(&self) -> io::Result<File> {
+        let create = || OpenOptions::new().write(true).create_new(true).mode(MODE).open(&self.temporary);
+        create().or_else(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => std::fs::remove_file(&self.temporary).and_then(|()| create()),
+            _ => Err(error),
+        })
+    }
+
     fn write_temporary(&self, contents: &[u8], sync: bool) -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&self.temporary)?;
+        let mut file = self.create()?;
         file.write_all(contents)?;
         if sync { file.sync_all() } else { Ok(()) }
     }
