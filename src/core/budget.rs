@@ -7,6 +7,8 @@ pub type Moment = Duration;
 
 /// The kernel needs a moment to end killed processes, so no budget is shorter than this.
 const SHORTEST: Duration = Duration::from_millis(100);
+/// The most of a budget that is kept back for the last record alone.
+const LONGEST_RECORD: Duration = Duration::from_millis(50);
 /// The most of a budget that is kept back for the last SIGKILLs and the record.
 const LONGEST_RESERVE: Duration = Duration::from_secs(1);
 
@@ -42,6 +44,12 @@ impl Budget {
     /// The part at the end that belongs to the last SIGKILLs and the record: a tenth, at most a second.
     pub fn reserve(self) -> Duration {
         self.length().map_or(Duration::ZERO, |length| (length / 10).min(LONGEST_RESERVE))
+    }
+
+    /// How long there is until the last record is written, which has to be on the disk by the end.
+    pub fn time_to_record(self) -> Option<Duration> {
+        let length = self.length()?;
+        Some(length.saturating_sub((length / 50).min(LONGEST_RECORD)))
     }
 
     /// How long programs have, from the beginning of the shutdown, until the last of them is killed.

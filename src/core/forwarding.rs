@@ -33,12 +33,14 @@ impl Core {
             self.early.insert(signal);
             self.say(Level::Debug, starting, &format!("{signal} is kept until it has started"), out);
         }
+        if signal == Signal::CONT {
+            // First: a program that goes on in the background and reads is stopped at once again (SIGTTIN).
+            out.push(Action::GiveTerminal);
+        }
         for id in self.ids().filter(|id| !self.has_heard(*id, &received)) {
             self.forward_to(id, signal, out);
         }
-        if signal == Signal::CONT {
-            out.push(Action::GiveTerminal);
-        } else if is_terminal_stop(signal) && self.plan.terminal_stops == TerminalStops::ForwardAndStop {
+        if is_terminal_stop(signal) && self.plan.terminal_stops == TerminalStops::ForwardAndStop {
             out.push(Action::StopSelf);
         }
     }

@@ -82,7 +82,7 @@ impl Core {
             received,
             now: false,
             kill_at: budget.time_to_kill().and_then(|time| now.checked_add(time)),
-            ends_at: budget.length().and_then(|time| now.checked_add(time)),
+            ends_at: budget.time_to_record().and_then(|time| now.checked_add(time)),
             active: self.ids().filter(is_active).collect(),
             time_after: self.order.time_after(&self.plan.programs, |id| match self.programs[id.0].state {
                 State::Running { .. } => self.need_from(id, 0),

@@ -57,6 +57,8 @@ pub struct Stray {
     pub command: String,
     /// What was sent to it last.
     pub sent: Signal,
+    /// It was there when the killing began.
+    is_killed: bool,
     /// It is gone.
     pub gone: bool,
 }
@@ -64,7 +66,11 @@ pub struct Stray {
 impl Stray {
     /// What it took to end it.
     pub fn stopped_by(&self) -> StoppedBy {
-        if self.gone { StoppedBy::Signal(self.sent) } else { StoppedBy::Nothing }
+        match (self.gone, self.is_killed) {
+            (true, true) => StoppedBy::Signal(Signal::KILL),
+            (true, false) => StoppedBy::Signal(self.sent),
+            (false, _) => StoppedBy::Nothing,
+        }
     }
 }
 
@@ -103,6 +109,7 @@ impl Sweep {
     /// Those who are known may be gone by now, and their numbers others': the next look tells whom to kill.
     fn begin_killing(&mut self, now: Moment, out: &mut Vec<Action>) {
         self.stage = Stage::Killing;
+        self.strays.values_mut().for_each(|stray| stray.is_killed = !stray.gone);
         self.look_at = Some(now);
         self.look_wait = LOOK_AGAIN[0];
         out.push(Action::SignalEverybody(Signal::KILL));
@@ -218,8 +225,11 @@ impl Core {
                 out.push(Action::SignalStray(other.pid, Signal::CONT));
             }
             if sweep.strays.len() < LIMIT || sweep.strays.contains_key(&other.pid) {
-                let stray = Stray { command: other.command.clone(), sent: signal, gone: false };
-                sweep.strays.insert(other.pid, stray);
+                // The command is from the first look: a process that is dying has none any more.
+                let command =
+                    sweep.strays.remove(&other.pid).map_or(other.command.clone(), |known| known.command);
+                let is_killed = signal == Signal::KILL;
+                sweep.strays.insert(other.pid, Stray { command, sent: signal, is_killed, gone: false });
             }
         }
         if sweep.blind && sweep.stage == Stage::Killing {

@@ -69,6 +69,7 @@ pub(super) struct FakeKernel {
 }
 
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // each says something of its own
 pub(super) struct Process {
     pub(super) pid: i32,
     /// [`OUTSIDE`] for somebody who came from another PID namespace.

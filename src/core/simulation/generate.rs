@@ -34,6 +34,7 @@ pub(super) fn scenario(seed: u64) -> Scenario {
         machine: machine(random),
         pace: pace(random),
         no_room: no_room(random),
+        patience: Duration::from_secs(40),
         is_cooperative,
     }
 }

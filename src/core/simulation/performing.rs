@@ -15,8 +15,8 @@ use std::time::Duration;
 
 impl World {
     /// Does it, and says what came of it where the core wants to know.
-    pub(super) fn perform(&mut self, action: Action) -> Option<Event> {
-        match action {
+    pub(super) fn perform(&mut self, action: &Action) -> Option<Event> {
+        match *action {
             Action::Spawn(id) => Some(Event::Spawned(id, self.spawn(id))),
             Action::RunStep(id, step) => Some(Event::StepSpawned(id, self.spawn_step(id, step))),
             Action::WriteStdin(id, _) => Some(Event::StdinWritten(id, self.write_stdin(id))),

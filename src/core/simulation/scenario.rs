@@ -22,6 +22,8 @@ pub(super) struct Scenario {
     pub(super) pace: Pace,
     /// The system has no room for a process from each first moment to the second.
     pub(super) no_room: Vec<(Moment, Moment)>,
+    /// So long after the last event from outside, everything is asked to end; nothing else would end some worlds.
+    pub(super) patience: Duration,
     /// Everybody ends soon when asked by the first step of its program.
     pub(super) is_cooperative: bool,
 }

@@ -13,14 +13,11 @@ use crate::core::action::Action;
 use crate::core::budget::Moment;
 use crate::core::event::{Event, Received, Sender, SpawnFailure, SpawnFailureKind};
 use crate::core::plan::ProgramId;
+use crate::core::process::Exit;
 use crate::core::signal::Signal;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-/// This long after the last event from outside, everything is asked to end; nothing else would end some worlds.
-const PATIENCE: Duration = Duration::from_secs(40);
-/// This long after that, it is asked again. Longer than any budget.
-const MORE_PATIENCE: Duration = Duration::from_secs(70);
 /// A world that is not over after so many rounds never will be.
 const MOST_ROUNDS: usize = 20_000;
 
@@ -96,7 +93,7 @@ impl World {
     /// To the end.
     pub(super) fn run_on(&mut self) -> Verdict<End> {
         let last = self.outside.back().map_or(self.kernel.now, |(at, _)| *at);
-        let mut insist_at = last.max(self.kernel.now) + PATIENCE;
+        let mut insist_at = last.max(self.kernel.now) + self.scenario.patience;
         loop {
             if let Some(code) = self.checker.finished() {
                 self.checker.at_end(&self.core, &self.kernel)?;
@@ -105,11 +102,16 @@ impl World {
             if self.kernel.now >= insist_at {
                 let Some(signal) = self.scenario.stop_signal() else { return Ok(End::Endless) };
                 self.signal(signal);
-                insist_at = self.kernel.now + MORE_PATIENCE;
+                // Whoever has a budget needs no second signal.
+                insist_at = self.kernel.now + self.budget() + self.scenario.patience;
             }
             self.wait(insist_at)?;
             self.round()?;
         }
+    }
+
+    fn budget(&self) -> Duration {
+        self.scenario.plan.budget.length().unwrap_or_default()
     }
 
     /// Sleeps as the loop would: until a signal, the end of a child, an answer, or the deadline.
@@ -213,19 +215,19 @@ impl World {
         let mut actions = Vec::new();
         while let Some(event) = events.pop_front() {
             self.trace.event(now, &event, &mut self.kernel);
-            self.step(event, now, &mut actions)?;
+            self.step(&event, now, &mut actions)?;
             for action in actions.drain(..) {
                 self.trace.action(&action);
                 self.checker.before_action(&action, &self.core, &self.kernel)?;
-                events.extend(self.perform(action));
+                events.extend(self.perform(&action));
             }
         }
         self.checker.when_settled(&self.core, &self.kernel)
     }
 
-    fn step(&mut self, event: Event, now: Moment, actions: &mut Vec<Action>) -> Verdict {
+    fn step(&mut self, event: &Event, now: Moment, actions: &mut Vec<Action>) -> Verdict {
         let mut tries = 0;
-        match &event {
+        match event {
             Event::Spawned(id, Err(SpawnFailure { kind: SpawnFailureKind::NoRoom, .. })) => {
                 let so_far = self.tries.entry(*id).or_default();
                 *so_far += 1;
@@ -236,9 +238,24 @@ impl World {
             }
             _ => {}
         }
-        self.checker.before_step(&event, &self.core, now, tries);
+        self.checker.before_step(event, &self.core, now, tries);
         self.core.step(event.clone(), now, actions);
-        self.checker.after_step(&event, &self.core, &self.kernel, now, actions)
+        self.checker.after_step(event, &self.core, &self.kernel, now, actions)
+    }
+
+    /// A program's leader ends now; false if there is none.
+    pub(super) fn end_leader(&mut self, id: ProgramId, exit: Exit) -> bool {
+        let leader = self.kernel.leader(id).filter(|leader| !leader.is_zombie());
+        let Some(pid) = leader.map(|leader| leader.pid) else { return false };
+        self.kernel.exit(pid, exit);
+        true
+    }
+
+    /// Nothing happens until the core's deadline; false if there is none.
+    pub(super) fn pass_deadline(&mut self) -> bool {
+        let Some(deadline) = self.core.deadline() else { return false };
+        self.kernel.run(deadline);
+        true
     }
 
     /// What was worth seeing.

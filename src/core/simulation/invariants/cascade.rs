@@ -17,7 +17,7 @@ pub(super) const KILL: StoppedBy = StoppedBy::Signal(Signal::KILL);
 
 impl Rules {
     pub(super) fn check_cascades(&self, core: &Core, now: Moment) -> Verdict {
-        for (before, (spec, after)) in self.before.iter().zip(crate::core::simulation::pairs(core)) {
+        for (_, spec, before, after) in self.changes(core) {
             // A new life begins without steps.
             let none = Vec::new();
             let is_new = matches!(before.state, State::Starting { .. }) && after.group().is_some();

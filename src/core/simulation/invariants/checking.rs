@@ -26,9 +26,7 @@ impl Rules {
         now: Moment,
         actions: &[Action],
     ) -> Verdict {
-        for (index, (spec, after)) in crate::core::simulation::pairs(core).enumerate() {
-            let id = ProgramId(index);
-            let before = &self.before[index];
+        for (id, spec, before, after) in self.changes(core) {
             let asked = actions.iter().filter(|action| matches!(action, Action::Ask(of, _) if *of == id));
             let is_asked = before.asking.asked.is_some() && is_running(before);
             ensure!(asked.count() <= 1, "{} is asked twice", spec.name);

@@ -27,8 +27,7 @@ impl Checker {
         if !self.has_stalled {
             self.check_survivors(core, kernel)?;
         }
-        for (index, (spec, program)) in crate::core::simulation::pairs(core).enumerate() {
-            let id = ProgramId(index);
+        for (id, spec, program) in core.programs() {
             self.check_stopped(id, program, core)?;
             let allowed = self.what_it_took(id, program, kernel);
             ensure!(
@@ -43,8 +42,7 @@ impl Checker {
 
     fn check_code(&self, core: &Core) -> Verdict {
         let finished = self.finished().map(i32::from);
-        let before: Vec<Program> =
-            crate::core::simulation::pairs(core).map(|(_, program)| program.clone()).collect();
+        let before: Vec<Program> = core.programs().map(|(_, _, program)| program.clone()).collect();
         let around = Circumstances { plan: core.plan(), now: self.finished_at, before: &before, tries: 0 };
         let code = self.model.exit_code(around);
         ensure!(finished == Some(code), "exit code {finished:?}, not {code}");
@@ -61,7 +59,7 @@ impl Checker {
         self.see("an end at the last moment", end >= ends_at);
         // SIGKILLs are inside the budget as well.
         let killed = kernel.processes.values().filter_map(|process| process.killed_at).max();
-        let taken = crate::core::simulation::pairs(core).flat_map(|(_, program)| &program.taken);
+        let taken = core.programs().flat_map(|(_, _, program)| &program.taken);
         let killed = taken.filter(|taken| taken.what == KILL).map(|taken| taken.at).max().max(killed);
         let is_inside = killed.is_none_or(|at| at <= ends_at + self.late_in_all);
         ensure!(is_inside, "killed at {killed:?}, after {ends_at:?}");

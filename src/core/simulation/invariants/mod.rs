@@ -31,7 +31,7 @@ use crate::core::Core;
 use crate::core::action::Action;
 use crate::core::budget::{Budget, Moment};
 use crate::core::event::Event;
-use crate::core::plan::{End, ProgramId};
+use crate::core::plan::{self, End, ProgramId};
 use crate::core::program::{Fault, Program, Readiness, State};
 use crate::core::shutdown::Shutdown;
 use crate::core::signal::Signal;
@@ -55,7 +55,7 @@ macro_rules! ensure {
 use ensure;
 
 /// What must hold after every step, even after one that no system would cause.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Rules {
     /// The programs before the step.
     before: Vec<Program>,
@@ -130,8 +130,17 @@ impl Rules {
 
     pub(super) fn before_step(&mut self, core: &Core) {
         self.before.clear();
-        self.before.extend(crate::core::simulation::pairs(core).map(|(_, program)| program.clone()));
+        self.before.extend((0..).map_while(|place| core.program(ProgramId(place)).cloned()));
         self.was_stopping = core.shutdown().is_some();
+    }
+
+    /// Every program as it is, and as it was before the step.
+    fn changes<'a>(
+        &'a self,
+        core: &'a Core,
+    ) -> impl Iterator<Item = (ProgramId, &'a plan::Program, &'a Program, &'a Program)> {
+        core.programs()
+            .filter_map(|(id, spec, after)| self.before.get(id.0).map(|before| (id, spec, before, after)))
     }
 
     pub(super) fn after_step(
@@ -141,6 +150,10 @@ impl Rules {
         now: Moment,
         actions: &[Action],
     ) -> Verdict {
+        if self.finished.is_some() {
+            ensure!(actions.is_empty(), "after the end: {actions:?}");
+            return Ok(());
+        }
         self.note_extension(event, now);
         self.check_finish(core, actions)?;
         self.check_starts(core, actions)?;
@@ -166,12 +179,10 @@ impl Rules {
         let stopping = self.was_stopping || core.shutdown().is_some();
         let start = actions.iter().find(|action| matches!(action, Action::Spawn(_)));
         ensure!(!stopping || start.is_none(), "{start:?} after the shutdown began");
-        for (index, (spec, _)) in crate::core::simulation::pairs(core).enumerate() {
-            let is_started = actions.contains(&Action::Spawn(ProgramId(index)));
+        for (id, spec, _) in core.programs() {
+            let is_started = actions.contains(&Action::Spawn(id));
             let is_ready = |id: &ProgramId| {
-                crate::core::simulation::pairs(core)
-                    .nth(id.0)
-                    .is_some_and(|(_, program)| program.readiness == Readiness::Ready)
+                core.program(*id).is_some_and(|program| program.readiness == Readiness::Ready)
             };
             let is_ready = spec.after.iter().all(is_ready);
             ensure!(!is_started || is_ready, "{} is started before what it comes after", spec.name);
@@ -235,10 +246,10 @@ impl Checker {
             self.late_ends.remove(id);
         }
         if let Event::Reaped(reaped) = event {
-            for (index, (_, program)) in crate::core::simulation::pairs(core).enumerate() {
+            for (id, _, program) in core.programs() {
                 let State::Running { leader, .. } = program.state else { continue };
                 if reaped.iter().any(|child| child.pid == leader) {
-                    self.by_itself.insert(ProgramId(index));
+                    self.by_itself.insert(id);
                 }
             }
         }
@@ -259,9 +270,9 @@ impl Checker {
         if self.model.is_now() && core.shutdown().is_some() {
             self.now_since.get_or_insert(now);
         }
-        for (index, (_, program)) in crate::core::simulation::pairs(core).enumerate() {
+        for (id, _, program) in core.programs() {
             if matches!(program.state, State::Survived { .. }) {
-                self.late_ends.insert(ProgramId(index));
+                self.late_ends.insert(id);
             }
         }
         self.watch_record(core, now, actions);
@@ -270,9 +281,7 @@ impl Checker {
     }
 
     fn note_beginning(&mut self, core: &Core, kernel: &FakeKernel, now: Moment) {
-        if core.shutdown().is_some()
-            || crate::core::simulation::pairs(core).any(|(_, program)| !program.taken.is_empty())
-        {
+        if core.shutdown().is_some() || core.programs().any(|(_, _, program)| !program.taken.is_empty()) {
             self.births.get_or_insert(kernel.births);
         }
         if self.began.is_some() || core.shutdown().is_none() {
@@ -300,7 +309,7 @@ impl Checker {
             Event::CouldNotStop(..) => self.see("a stop that nobody would continue", true),
             _ => {}
         }
-        for (_, program) in crate::core::simulation::pairs(core) {
+        for (_, _, program) in core.programs() {
             match program.fault {
                 Some(Fault::NotReady) => self.see("a program that is not ready in time", true),
                 Some(Fault::Unhealthy) => self.see("an unhealthy program", true),
@@ -313,7 +322,7 @@ impl Checker {
     /// When everything has to be over.
     fn ends_at(&self, core: &Core) -> Option<Moment> {
         let began = self.began.as_ref()?.at;
-        let end = core.plan().budget.length().map(|length| began + length);
+        let end = core.plan().budget.time_to_record().map(|length| began + length);
         let end_now = self.now_since.map(|since| since + Duration::from_secs(2));
         [end, end_now].into_iter().flatten().min()
     }

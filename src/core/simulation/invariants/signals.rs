@@ -35,9 +35,8 @@ impl Rules {
 
     /// Each new step of a cascade gives its action.
     fn steps(&mut self, core: &Core, actions: &[Action], reasons: &mut Vec<Sent>) -> Verdict {
-        for (index, (spec, after)) in crate::core::simulation::pairs(core).enumerate() {
-            let id = ProgramId(index);
-            let before = &self.before[index];
+        for (id, spec, after) in core.programs() {
+            let Some(before) = self.before.get(id.0) else { continue };
             let is_new = matches!(before.state, State::Starting { .. }) && after.group().is_some();
             let old = if is_new { 0 } else { before.taken.len() };
             let new = after.taken.get(old..).unwrap_or_default();
@@ -108,7 +107,7 @@ impl Rules {
     fn early(&mut self, event: &Event, core: &Core, reasons: &mut Vec<Sent>) {
         let Event::Spawned(id, Ok(_)) = event else { return };
         let plan = core.plan();
-        let Some((_, after)) = crate::core::simulation::pairs(core).nth(id.0) else { return };
+        let Some(after) = core.program(*id) else { return };
         if plan.programs[id.0].main && matches!(self.before[id.0].state, State::Starting { .. }) {
             let early = std::mem::take(&mut self.early);
             reasons.extend(early.into_iter().filter_map(|signal| forward(plan, *id, after, signal)));
@@ -133,9 +132,9 @@ impl Rules {
         if self.was_stopping || core.shutdown().is_none() {
             return;
         }
-        for (index, (spec, program)) in crate::core::simulation::pairs(core).enumerate() {
+        for (id, spec, program) in core.programs() {
             let group = program.group().filter(|_| spec.main);
-            reasons.extend(group.map(|group| (ProgramId(index), Target::Group(group), signal)));
+            reasons.extend(group.map(|group| (id, Target::Group(group), signal)));
         }
     }
 
@@ -144,8 +143,7 @@ impl Rules {
         let Event::Group(id, GroupState::Alive) = event else { return };
         let program = &self.before[id.0];
         let State::Stopping { leader: None, pgid, .. } = program.state else { return };
-        let is_in_the_step =
-            crate::core::simulation::pairs(core).nth(id.0).is_some_and(|(_, p)| p.taken == program.taken);
+        let is_in_the_step = core.program(*id).is_some_and(|after| after.taken == program.taken);
         let Some(StoppedBy::Signal(signal)) = program.taken.last().map(|taken| taken.what) else { return };
         if self.told_alone.remove(id) && is_in_the_step {
             reasons.push((*id, Target::Group(pgid), signal));

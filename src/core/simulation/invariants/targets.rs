@@ -53,7 +53,7 @@ impl Checker {
     /// Dependents stop before what they depend on.
     fn check_turn(&self, id: ProgramId, core: &Core, kernel: &FakeKernel) -> Verdict {
         let is_begun = |program: &Program| !program.taken.is_empty();
-        let Some((spec, program)) = crate::core::simulation::pairs(core).nth(id.0) else { return Ok(()) };
+        let (Some(program), spec) = (core.program(id), &core.plan().programs[id.0]) else { return Ok(()) };
         // Only the first step of one that had to be stopped; what others left behind is not waited for.
         let is_first = program.taken.len() == 1 && !is_begun(&self.rules.before[id.0]);
         // One that was stopped by itself, for a fault, was so before.
@@ -62,8 +62,8 @@ impl Checker {
         if !is_first || self.model.is_now() || is_alone || is_late {
             return Ok(());
         }
-        for (index, (other, dependent)) in crate::core::simulation::pairs(core).enumerate() {
-            let is_there = other.after.contains(&id) && kernel.is_group_there(ProgramId(index));
+        for (other_id, other, dependent) in core.programs() {
+            let is_there = other.after.contains(&id) && kernel.is_group_there(other_id);
             let is_given_up = matches!(dependent.state, State::Survived { .. });
             ensure!(!is_there || is_given_up, "{} is stopped before {}", spec.name, other.name);
         }
@@ -130,9 +130,9 @@ impl Checker {
 
     /// A daemon may belong to a program that still needs it.
     fn check_look(&mut self, core: &Core, kernel: &FakeKernel) -> Verdict {
-        for (index, (spec, program)) in crate::core::simulation::pairs(core).enumerate() {
+        for (id, spec, program) in core.programs() {
             let is_given_up = matches!(program.state, State::Survived { .. });
-            let leader = kernel.leader(ProgramId(index));
+            let leader = kernel.leader(id);
             let is_late = self.ends_at(core).is_some_and(|end| end <= kernel.now);
             ensure!(
                 leader.is_none() || is_given_up || is_late,
@@ -147,8 +147,7 @@ impl Checker {
 
 fn is_managed(process: &Process, core: &Core) -> bool {
     let pgid = Pgid::new(process.pgid);
-    crate::core::simulation::pairs(core)
-        .any(|(_, program)| program.group().is_some() && program.group() == pgid)
+    core.programs().any(|(_, _, program)| program.group().is_some() && program.group() == pgid)
 }
 
 fn check_leader(id: ProgramId, pid: Pid, kernel: &FakeKernel) -> Verdict {

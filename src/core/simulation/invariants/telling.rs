@@ -41,10 +41,8 @@ fn check(core: &Core, record: &Record) -> Verdict {
     };
     ensure!(record.phase == phase, "the record says {:?}, not {phase:?}", record.phase);
     let names = record.programs.iter().map(|program| program.name.as_str());
-    ensure!(
-        names.eq(crate::core::simulation::pairs(core).map(|(spec, _)| spec.name.as_str())),
-        "the record misses programs"
-    );
+    let planned = core.programs().map(|(_, spec, _)| spec.name.as_str());
+    ensure!(names.eq(planned), "the record misses programs");
     let active: BTreeSet<&String> = record.active_tasks.iter().collect();
     ensure!(active.len() == record.active_tasks.len(), "an active task twice");
     ensure!(record.timeline.len() <= LONGEST_TIMELINE, "a timeline of {}", record.timeline.len());
@@ -59,18 +57,17 @@ fn check_json(core: &Core, record: &Record) -> Verdict {
     ensure!(is_whole, "the record is no JSON: {json}");
     let is_name = |line: &&str| line.starts_with("      \"name\": \"");
     let count = json.lines().filter(is_name).count();
-    ensure!(count == crate::core::simulation::pairs(core).count(), "{count} programs are in the record");
+    ensure!(count == core.programs().count(), "{count} programs are in the record");
     Ok(())
 }
 
 impl Checker {
     /// What has changed has to be recorded soon, and the beginning of a shutdown at once.
     pub(super) fn watch_record(&mut self, core: &Core, now: Moment, actions: &[Action]) {
-        let before = &self.rules.before;
-        let is_changed = before
-            .iter()
-            .zip(crate::core::simulation::pairs(core))
-            .any(|(before, (_, after))| before.exit != after.exit || before.started_at != after.started_at);
+        let is_changed = self
+            .rules
+            .changes(core)
+            .any(|(_, _, before, after)| before.exit != after.exit || before.started_at != after.started_at);
         if is_changed {
             self.unrecorded_since.get_or_insert(now);
         }

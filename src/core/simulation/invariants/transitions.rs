@@ -18,7 +18,7 @@ const ALLOWED: [(&str, &[&str]); 7] = [
 
 impl Rules {
     pub(super) fn check_transitions(&self, core: &Core) -> Verdict {
-        for (before, (spec, after)) in self.before.iter().zip(crate::core::simulation::pairs(core)) {
+        for (_, spec, before, after) in self.changes(core) {
             let (from, to) = (name(&before.state), name(&after.state));
             let allowed = ALLOWED.iter().find(|(state, _)| *state == from).map_or(&[][..], |(_, to)| *to);
             ensure!(from == to || allowed.contains(&to), "{} goes from {from} to {to}", spec.name);

@@ -13,8 +13,7 @@ impl Checker {
         if core.is_finished() {
             return Ok(());
         }
-        for (index, (spec, program)) in crate::core::simulation::pairs(core).enumerate() {
-            let id = ProgramId(index);
+        for (id, spec, program) in core.programs() {
             let wrong = self.what_is_wrong(id, program, core, kernel);
             ensure!(wrong.is_none(), "{} is {:?}, but {}", spec.name, program.state, wrong.unwrap_or(""));
             self.see("a group that outlives its leader", is_leaderless(program));
@@ -78,7 +77,7 @@ impl Checker {
 }
 
 fn stop_command(id: ProgramId, core: &Core) -> Option<Pid> {
-    let (_, program) = crate::core::simulation::pairs(core).nth(id.0)?;
+    let program = core.program(id)?;
     let is_run = program.taken.last().is_some_and(|taken| taken.what == StoppedBy::Run);
     match program.state {
         State::Stopping { cascade, .. } if is_run => cascade.command,
@@ -87,7 +86,7 @@ fn stop_command(id: ProgramId, core: &Core) -> Option<Pid> {
 }
 
 fn check_command(id: ProgramId, core: &Core) -> Option<Pid> {
-    let (_, program) = crate::core::simulation::pairs(core).nth(id.0)?;
+    let program = core.program(id)?;
     let is_running = matches!(program.state, State::Running { .. });
     program.asking.asked.filter(|_| is_running).and_then(|asked| asked.command)
 }

@@ -36,10 +36,10 @@ impl Checker {
         }
         ensure!(!self.owes_record, "the record does not say that a shutdown has begun");
         self.check_record_deadline(deadline, now)?;
-        self.check_starts_deadline(core, deadline, now)?;
+        check_starts_deadline(core, deadline, now)?;
         self.check_checks_deadline(core, deadline, now)?;
-        for (index, (_, program)) in crate::core::simulation::pairs(core).enumerate() {
-            self.check_cascade(ProgramId(index), program, core, now)?;
+        for (id, _, program) in core.programs() {
+            self.check_cascade(id, program, core, now)?;
         }
         if core.shutdown().is_some() {
             self.check_shutdown(core, kernel, deadline)?;
@@ -51,7 +51,7 @@ impl Checker {
     fn check_spinning(&mut self, core: &Core, now: Moment, deadline: Option<Moment>) -> Verdict {
         let is_zero = deadline.is_some_and(|at| at <= now);
         self.zero_waits = if is_zero { self.zero_waits + 1 } else { 0 };
-        let steps: usize = crate::core::simulation::pairs(core).map(|(spec, _)| spec.stop.len() + 2).sum();
+        let steps: usize = core.programs().map(|(_, spec, _)| spec.stop.len() + 2).sum();
         ensure!(self.zero_waits <= 2 * steps + 10, "{} rounds without a wait", self.zero_waits);
         Ok(())
     }
@@ -63,27 +63,9 @@ impl Checker {
         Ok(())
     }
 
-    fn check_starts_deadline(&self, core: &Core, deadline: Option<Moment>, now: Moment) -> Verdict {
-        if core.shutdown().is_some() {
-            return Ok(());
-        }
-        let ready: Vec<bool> = crate::core::simulation::pairs(core)
-            .map(|(_, program)| program.readiness == Readiness::Ready)
-            .collect();
-        for (spec, program) in crate::core::simulation::pairs(core) {
-            let is_ready = spec.after.iter().all(|id| ready[id.0]);
-            if matches!(program.state, State::Waiting { .. }) && is_ready {
-                let longest = LONGEST_RETRY.max(spec.backoff.max);
-                let is_soon = deadline.is_some_and(|at| at <= now + longest);
-                ensure!(is_soon, "{} waits for its start until {deadline:?}", spec.name);
-            }
-        }
-        Ok(())
-    }
-
     /// A program that is not ready or not well is found out in time.
     fn check_checks_deadline(&self, core: &Core, deadline: Option<Moment>, now: Moment) -> Verdict {
-        for (index, (spec, program)) in crate::core::simulation::pairs(core).enumerate() {
+        for (id, spec, program) in core.programs() {
             let (State::Running { .. }, Some(started)) = (&program.state, program.started_at) else {
                 continue;
             };
@@ -96,7 +78,7 @@ impl Checker {
                     ReadyBy::Delay(delay) => delay,
                     _ => ready.timeout,
                 };
-                let asked = self.rules.extended.get(&ProgramId(index)).copied().unwrap_or_default();
+                let asked = self.rules.extended.get(&id).copied().unwrap_or_default();
                 let due = (started + longest).max(asked);
                 ensure!(is_by(due), "{} is not ready at {due:?}, nobody cares", spec.name);
             }
@@ -138,9 +120,9 @@ impl Checker {
             ends_at.is_none() || deadline.is_some_and(|at| Some(at) <= ends_at),
             "it sleeps until {deadline:?}, beyond the end at {ends_at:?}"
         );
-        self.check_turns(core)?;
-        let leaders = crate::core::simulation::pairs(core)
-            .filter(|(_, program)| program.leader().is_some() && !program.is_over());
+        check_turns(core)?;
+        let leaders =
+            core.programs().filter(|(_, _, program)| program.leader().is_some() && !program.is_over());
         let may_sweep = leaders.count() == 0;
         let is_soon = deadline.is_some_and(|at| at <= kernel.now + LOOK_EVERY);
         ensure!(!may_sweep || is_soon, "the next look is at {deadline:?}");
@@ -150,18 +132,34 @@ impl Checker {
         ensure!(is_anybody_left || is_unseen, "nobody is left, and it waits");
         Ok(())
     }
+}
 
-    /// Everybody is being stopped, or somebody else has to go first.
-    fn check_turns(&self, core: &Core) -> Verdict {
-        for (index, (spec, program)) in crate::core::simulation::pairs(core).enumerate() {
-            if !matches!(program.state, State::Running { .. }) {
-                ensure!(!matches!(program.state, State::Waiting { .. }), "{} still waits", spec.name);
-                continue;
-            }
-            let is_waited_for = crate::core::simulation::pairs(core)
-                .any(|(other, dependent)| other.after.contains(&ProgramId(index)) && !dependent.is_over());
-            ensure!(is_waited_for, "{} is not stopped, and nothing is before it", spec.name);
-        }
-        Ok(())
+fn check_starts_deadline(core: &Core, deadline: Option<Moment>, now: Moment) -> Verdict {
+    if core.shutdown().is_some() {
+        return Ok(());
     }
+    let is_ready = |id: &ProgramId| core.program(*id).is_some_and(|p| p.readiness == Readiness::Ready);
+    for (_, spec, program) in core.programs() {
+        let is_ready = spec.after.iter().all(is_ready);
+        if matches!(program.state, State::Waiting { .. }) && is_ready {
+            let longest = LONGEST_RETRY.max(spec.backoff.max);
+            let is_soon = deadline.is_some_and(|at| at <= now + longest);
+            ensure!(is_soon, "{} waits for its start until {deadline:?}", spec.name);
+        }
+    }
+    Ok(())
+}
+
+/// Everybody is being stopped, or somebody else has to go first.
+fn check_turns(core: &Core) -> Verdict {
+    for (id, spec, program) in core.programs() {
+        if !matches!(program.state, State::Running { .. }) {
+            ensure!(!matches!(program.state, State::Waiting { .. }), "{} still waits", spec.name);
+            continue;
+        }
+        let is_waited_for =
+            core.programs().any(|(_, other, dependent)| other.after.contains(&id) && !dependent.is_over());
+        ensure!(is_waited_for, "{} is not stopped, and nothing is before it", spec.name);
+    }
+    Ok(())
 }
