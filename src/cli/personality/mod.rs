@@ -1,9 +1,9 @@
 //! Other inits, by name: started as `tini`, `docker-init`, `dumb-init` or `catatonit`, by a link or a copy, runinit takes
 //! that program's options and environment and behaves as it does.
 //!
-//! A personality is a file with three things: its options ([`getopt::Grammar`]), the [`Run`] they make, and a
+//! A personality is a file with three things: its options (`getopt::Grammar`), the [`Run`] they make, and a
 //! [`Narrator`](crate::runtime::Narrator) that says in its words what happens. What all of them share is
-//! [`modest`]: they wait for one program, never kill, keep no record and leave whoever is left to the kernel. Another one
+//! `modest`: they wait for one program, never kill, keep no record and leave whoever is left to the kernel. Another one
 //! is another file and a line in [`named`].
 
 mod catatonit;

@@ -1,7 +1,7 @@
 //! What programs print, where runinit hears it: read from pipes, made into lines, handed on.
 //!
 //! Nothing here waits. Each report of the poller is one reading of bounded size, so a program that prints without end takes
-//! no more than its turns. When runinit's own reader is slow, [`Outgoing`] fills up and the pipes for it are not read any
+//! no more than its turns. When runinit's own reader is slow, `Outgoing` fills up and the pipes for it are not read any
 //! more: they fill up too, and the programs wait, as they would without runinit. They go on in the order in which they
 //! were stopped.
 //!
