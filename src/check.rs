@@ -5,6 +5,7 @@ use crate::core::confinement::{Identity, User};
 use crate::core::order::Order;
 use crate::core::plan::{Plan, Program, ProgramId, Step, StepAction};
 use crate::core::share;
+use crate::hygiene;
 use humantime::format_duration;
 use std::ffi::OsString;
 use std::fmt::{self, Write};
@@ -35,6 +36,9 @@ fn write_all(plan: &Plan, out: &mut String) -> fmt::Result {
     writeln!(out, "\nHow each program is stopped:")?;
     for program in &plan.programs {
         writeln!(out, "  {:width$}  {}", program.name, cascade(&program.stop, plan.budget))?;
+    }
+    if let Some(hygiene) = &plan.hygiene {
+        writeln!(out, "\n{}", hygiene::describe(hygiene).join("\n  "))?;
     }
     writeln!(out, "\nThe worst case:")?;
     match plan.budget.time_to_kill() {
@@ -95,6 +99,7 @@ fn action(action: &StepAction) -> String {
     match action {
         StepAction::Run(argv) => format!("run {}", command(argv)),
         StepAction::Stdin(text) => format!("stdin {}", shortened(&format!("{text:?}"))),
+        StepAction::Keys(keys) => format!("keys {}", shortened(&format!("{:?}", keys.join(" ")))),
         StepAction::Signal(signal) => signal.to_string(),
         StepAction::Received => "the signal that came".to_owned(),
     }

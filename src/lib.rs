@@ -7,12 +7,20 @@
 //! - [`runtime`] is the loop that joins the two. Nothing else sees both.
 //! - [`cli`] and [`config`] make the plan that the core runs; [`check`] prints it; [`record`] writes down what became of
 //!   it, and [`logging`] says it.
+//! - [`explain`] draws a record and says who is to blame; [`drill`] tries how a fleet stops.
+//! - [`control`] talks to a runinit that runs. [`tmux`] is what tmux is asked and what it answers.
 
 pub mod check;
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod core;
+pub mod drill;
+pub mod explain;
+pub mod hygiene;
 pub mod logging;
 pub mod os;
 pub mod record;
 pub mod runtime;
+pub mod tmux;
+mod wrap;

@@ -2,22 +2,25 @@
 #![no_main]
 
 use runinit::cli::personality::{self, Answer, Call};
-use runinit::cli::{self, Command, Options, Run};
+use runinit::cli::{self, Cleaning, Command, Options, Run};
 use runinit::config::Diagnostic;
-use runinit::core::plan::Plan;
+use runinit::core::plan::{Plan, Program};
 use runinit::core::process::Pid;
 use runinit::core::shutdown::INTERNAL_ERROR;
+use runinit::explain::Screen;
 use runinit::os::terminal::Terminal;
 use runinit::os::{powers, signals, stdio, subreaper};
 use runinit::record::Clock;
 use runinit::runtime::{self, Load, Recorder, Setup};
-use runinit::{check, logging};
+use runinit::{check, config, control, drill, explain, logging};
 use std::io::Write;
 use std::panic::catch_unwind;
 use std::time::SystemTime;
 
 /// Bad usage or bad configuration; nothing was started.
 const BAD_USAGE: u8 = 100;
+/// A question could not be answered, or a drill has failed.
+const NOT_WELL: u8 = 1;
 
 /// The C library's entry, not Rust's: the runtime that Rust puts before `main` would set SIGPIPE to ignored, which the
 /// program has to get as it came in, and reads /proc/self/maps.
@@ -43,7 +46,13 @@ fn run() -> u8 {
             Err(diagnostics) => refuse(&diagnostics),
         },
         Ok(Command::Check(options)) => check_plan(options),
-        Ok(Command::Help) => print(cli::HELP),
+        Ok(Command::Explain(asked)) => explain_run(&asked, cli::screen(&environment)),
+        Ok(Command::Drill(asked)) => drill_fleet(&asked, cli::screen(&environment)),
+        Ok(Command::Print(text)) => print(&text),
+        Ok(Command::Help(subcommand)) => print(&cli::help(subcommand)),
+        Ok(Command::Ask(ask)) => control::run(&ask),
+        Ok(Command::Clean(Cleaning::Errand)) => clean_for_init(),
+        Ok(Command::Clean(Cleaning::ByHand { options, is_dry })) => clean_by_hand(*options, is_dry),
         Ok(Command::Version) => print(concat!("runinit ", env!("CARGO_PKG_VERSION"), "\n")),
         Err(why) => {
             logging::say_error(&why);
@@ -53,7 +62,7 @@ fn run() -> u8 {
 }
 
 fn start(run: Run, load: Load) -> u8 {
-    let Run { mut plan, state_file, log, manner, narrator } = run;
+    let Run { mut plan, state_file, termination_log, control, log, manner, narrator } = run;
     let refusals = powers::refusals(&plan.programs);
     if !refusals.is_empty() {
         for why in refusals {
@@ -65,7 +74,7 @@ fn start(run: Run, load: Load) -> u8 {
     // Different in every container; nothing depends on how good it is.
     plan.seed =
         SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |t| u64::from(t.subsec_nanos()));
-    let Some(own) = Pid::new(std::process::id().cast_signed()) else { return manner.refused };
+    let Some(own) = own_pid() else { return manner.refused };
     let is_init = own.number() == 1;
     let (signals, inherited) = match signals::take_over() {
         Ok(taken) => taken,
@@ -90,17 +99,19 @@ fn start(run: Run, load: Load) -> u8 {
         ));
         return manner.refused;
     }
+    let recorder =
+        Recorder::new(state_file, is_init && manner.keeps_record, Clock { started: SystemTime::now() });
+    plan.keeps_record = recorder.is_kept();
     runtime::run(Setup {
         plan,
         load,
+        read_program: Box::new(read_program),
+        control,
         signals,
         inherited,
         terminal: if wants_terminal { Terminal::controlling() } else { None },
-        recorder: Recorder::new(
-            state_file,
-            is_init && manner.keeps_record,
-            Clock { started: SystemTime::now() },
-        ),
+        recorder,
+        termination_log: termination_log.filter(|log| is_init || !log.is_default()),
         own,
         log,
         narrator,
@@ -116,6 +127,15 @@ fn load_again(options: &Options) -> Result<Plan, Vec<String>> {
     if refusals.is_empty() { Ok(run.plan) } else { Err(refusals) }
 }
 
+fn read_program(
+    keys: &serde_json::Map<String, serde_json::Value>,
+    known: &[&str],
+) -> Result<Program, Vec<String>> {
+    let program = config::read_one(keys, known)?;
+    let refusals = powers::refusals(std::slice::from_ref(&program));
+    if refusals.is_empty() { Ok(program) } else { Err(refusals) }
+}
+
 fn check_plan(options: Options) -> u8 {
     match cli::plan(options) {
         Ok(run) => {
@@ -127,6 +147,67 @@ fn check_plan(options: Options) -> u8 {
         }
         Err(diagnostics) => refuse(&diagnostics),
     }
+}
+
+fn explain_run(asked: &cli::Explain, screen: Screen) -> u8 {
+    match asked.path().map(|path| explain::answer(asked, &path, screen)) {
+        Ok(Ok(text)) => print(&text),
+        Ok(Err(why)) => {
+            logging::say_error(&why);
+            NOT_WELL
+        }
+        Err(diagnostics) => refuse(&diagnostics),
+    }
+}
+
+fn drill_fleet(asked: &cli::Drill, screen: Screen) -> u8 {
+    let plan = match cli::plan(asked.options.clone()) {
+        Ok(run) => run.plan,
+        Err(diagnostics) => return refuse(&diagnostics),
+    };
+    match drill::drill(asked, &plan, screen) {
+        Ok(report) => {
+            print(&report.text);
+            if report.is_well { 0 } else { NOT_WELL }
+        }
+        Err(why) => {
+            logging::say_error(&why);
+            NOT_WELL
+        }
+    }
+}
+
+fn clean_by_hand(options: Options, is_dry: bool) -> u8 {
+    let errand = match cli::hygiene::errand_by_hand(options, is_dry) {
+        Ok(Some(errand)) => errand,
+        Ok(None) => {
+            logging::say_error("there is no [hygiene] in this configuration, so nothing to clean up");
+            return BAD_USAGE;
+        }
+        Err(diagnostics) => return refuse(&diagnostics),
+    };
+    let Some(own) = own_pid() else { return BAD_USAGE };
+    cli::hygiene::clean_for_people(&errand, own, std::io::stdout());
+    0
+}
+
+/// For the init that this process is a child of.
+fn clean_for_init() -> u8 {
+    match (cli::hygiene::errand_of_init(std::io::stdin()), own_pid()) {
+        (Ok(errand), Some(own)) => {
+            cli::hygiene::clean_for_init(&errand, own, std::io::stdout());
+            0
+        }
+        (Err(why), _) => {
+            logging::say_error(&format!("no errand on standard input: {why}"));
+            BAD_USAGE
+        }
+        (Ok(_), None) => BAD_USAGE,
+    }
+}
+
+fn own_pid() -> Option<Pid> {
+    Pid::new(std::process::id().cast_signed())
 }
 
 fn refuse(diagnostics: &[Diagnostic]) -> u8 {

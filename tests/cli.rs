@@ -278,7 +278,7 @@ fn other_signals_begin_no_shutdown() -> Tested {
         running.wait_for_line("stdout", &signal.to_string())?;
     }
     running.settle()?;
-    ensure!(running.record()?.text("phase")? == "running", "{:?}", running.record());
+    running.wait_for_phase("running")?;
     Ok(())
 }
 

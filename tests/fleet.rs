@@ -535,9 +535,15 @@ fn a_program_that_cannot_run_can_shut_the_fleet_down() -> Tested {
 
 #[test]
 fn strays_of_a_fleet_are_swept() -> Tested {
-    for place in Place::BOTH {
-        let text = "[[program]]\nname = 'a'\nshell = '@probe hear --detach -o @dir/stray --end 15; exec @probe hear -o @dir/a --end 15'\n";
-        let mut running = fleet(place, text, &["--grace", "20s"], &[])?;
+    let cases = [("", json!("a")), ("env -u RUNINIT_PROGRAM ", json!(null))];
+    for (place, (unmarked, program)) in
+        Place::BOTH.into_iter().flat_map(|place| cases.clone().map(|case| (place, case)))
+    {
+        let shell = format!(
+            "{unmarked}@probe hear --detach -o @dir/stray --end 15; exec @probe hear -o @dir/a --end 15"
+        );
+        let text = format!("[[program]]\nname = 'a'\nshell = '{shell}'\n");
+        let mut running = fleet(place, &text, &["--grace", "20s"], &[])?;
         all_ready(&running, &["a", "stray"])?;
         running.signal(SIGTERM)?;
         running.end_with(0)?;
@@ -545,6 +551,8 @@ fn strays_of_a_fleet_are_swept() -> Tested {
         ensure!(running.has_line("stray", "15"), "{}", running.explain("nobody asked it"));
         ensure!(record.list("strays")?.len() == 1, "{record:?}");
         ensure!(record.text("strays.0.stopped_by")? == "SIGTERM", "{record:?}");
+        ensure!(record.text("strays.0.command")?.contains("hear --detach"), "{record:?}");
+        ensure!(*record.at("strays.0.program") == program, "{record:?}");
     }
     Ok(())
 }
@@ -564,7 +572,11 @@ fn environment_and_directory_are_as_the_file_says() -> Tested {
     let mut running = start(stage, &text, &[], &[])?;
     running.end_with(0)?;
     let read = |name: &str| -> Result<serde_json::Value, String> {
-        serde_json::from_str(&running.text(name)).map_err(|e| running.explain(&e.to_string()))
+        let mut report: serde_json::Value =
+            serde_json::from_str(&running.text(name)).map_err(|e| running.explain(&e.to_string()))?;
+        let mark = report["environment"].as_object_mut().and_then(|all| all.remove("RUNINIT_PROGRAM"));
+        let is_its = mark.as_ref().and_then(|mark| mark.as_str()).is_some_and(|m| m.starts_with(name));
+        if is_its { Ok(report) } else { Err(format!("its mark is {mark:?}")) }
     };
     let (over, alone) = (read("over")?, read("alone")?);
     let path = std::env::var("PATH").map_err(|e| e.to_string())?;
@@ -818,18 +830,6 @@ fn a_file_that_cannot_be_read_is_bad_configuration() -> Tested {
         running.end_with(100)?;
         ensure!(running.stderr().contains(path), "{}", running.explain("which file?"));
     }
-    Ok(())
-}
-
-#[test]
-fn a_key_without_effect_is_refused() -> Tested {
-    let text = ending("a", 0, "tmux = { session = 'x' }");
-    let stage = Stage::new(Place::Below)?;
-    let mut running = start(stage, &text, &[], &[])?;
-    let end = running.end()?;
-    // Once it has an effect, this test has to go.
-    ensure!(end.code == Some(100), "{}", running.explain("accepted"));
-    ensure!(running.stderr().contains("fleet.toml:4:1"), "{}", running.stderr());
     Ok(())
 }
 

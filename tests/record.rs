@@ -91,6 +91,8 @@ fn every_field_of_the_contract_is_there() -> Tested {
     let mut wanted = vec![
         "name",
         "kind",
+        "after",
+        "ready",
         "pid",
         "pgid",
         "session",
@@ -98,6 +100,7 @@ fn every_field_of_the_contract_is_there() -> Tested {
         "restarts",
         "exit",
         "stopped_by",
+        "signals",
         "steps",
         "last_output",
     ];
@@ -116,6 +119,7 @@ fn every_field_of_the_contract_is_there() -> Tested {
     ensure!(program.text("kind")? == "process" && program.at("session").is_null(), "{program:?}");
     ensure!(program.number("pid")? == 2 && program.number("pgid")? == 2, "{program:?}");
     ensure!(program.number("restarts")? == 0 && program.number("exit.code")? == 4, "{program:?}");
+    ensure!(program.at("signals").is_null(), "looked at, though it ended in time: {program:?}");
     ensure!(program.list("steps")?.len() == 1 && program.text("steps.0.step")? == "SIGTERM", "{program:?}");
     ensure!(
         program.number("steps.0.at_ms")? >= 0 && program.number("steps.0.waited_ms")? >= 0,

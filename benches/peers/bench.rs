@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use crate::context::{Context, Result};
 use crate::options::Options;
+use crate::release;
 use crate::subject::{self, Subject};
 use crate::sys;
 use crate::tiny::Tiny;
@@ -16,6 +17,7 @@ use crate::tiny::Tiny;
 /// The ground every measurement stands on.
 pub(crate) struct Bench<'a> {
     pub(crate) options: &'a Options,
+    pub(crate) runinit: PathBuf,
     pub(crate) subjects: Vec<Subject>,
     /// Peers that are not installed.
     pub(crate) missing: Vec<&'static str>,
@@ -32,12 +34,14 @@ impl<'a> Bench<'a> {
         // Refused without privilege: the numbers are then only noisier.
         let _ = sys::raise_priority();
         let dir = TempDir::with_prefix("runinit-bench-").while_doing("making a temporary directory")?;
-        let (subjects, missing) = subject::find(&options.runinit)?;
+        let runinit = options.runinit.clone().map_or_else(release::build, Ok)?;
+        let (subjects, missing) = subject::find(&runinit)?;
         for binary in subjects.iter().filter_map(Subject::binary) {
             from_disk(binary).while_doing(binary.display())?;
         }
         Ok(Self {
             options,
+            runinit,
             subjects,
             missing,
             tiny: Tiny::create(dir.path())?,

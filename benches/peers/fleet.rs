@@ -1,23 +1,35 @@
 //! Fleets: many programs under one init.
 
+use std::fs;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::Pid;
 
 use crate::bench::Bench;
 use crate::context::{Context, Result};
 use crate::goal::Goal;
 use crate::launch::{Place, Running, launch};
+use crate::plot;
 use crate::proc;
 use crate::report::{Column, Report, Row, Unit};
 use crate::stats::{Number, float, median};
 use crate::supervisor::{self, GRACE_MS, S6, Supervisor};
 use crate::turns::in_turn;
 
-/// Long enough for whatever a supervisor does after it has started everything.
-const SETTLED: Duration = Duration::from_millis(300);
+/// Long enough for whatever a supervisor does after it has started everything: runinit looks once, a
+/// second later, how near its cgroup is to the processes that it may hold.
+const SETTLED: Duration = Duration::from_millis(1500);
+/// Long enough to be asleep.
+const ASLEEP: Duration = Duration::from_millis(300);
+
+/// The columns that are drawn.
+const START: &str = "until all run";
+const MEMORY: &str = "memory/program";
+const IDLE_CPU: &str = "idle CPU/s";
+const STOP: &str = "stop";
 
 /// The grace and 0.3 s.
 const STUBBORN_LIMIT_NS: f64 = (GRACE_MS as f64 + 300.0) * 1e6;
@@ -28,21 +40,52 @@ struct Sample {
     /// Of all supervising processes, per program.
     proportional_kib: f64,
     anonymous_kib: f64,
+    /// A second.
     idle_wakeups: f64,
     idle_cpu_ns: f64,
     stop_ns: f64,
     stop_stubborn_ns: f64,
 }
 
-/// One report for each size.
+/// One report for each size; and the plot, if it was asked for.
 pub(crate) fn measure(bench: &Bench) -> Result<Vec<Report>> {
     bench.on_all_cpus()?;
+    allow_files().while_doing("allowing more open files")?;
     let supervisors = supervisor::find(bench);
-    Ok(bench.options.fleets.iter().map(|count| report(bench, &supervisors, *count)).collect())
+    let fleets = &bench.options.fleets;
+    let reports: Vec<Report> = fleets.iter().map(|count| report(bench, &supervisors, *count)).collect();
+    if let Some(file) = &bench.options.plot {
+        fs::write(file, picture(fleets, &reports)).while_doing(file.display())?;
+    }
+    Ok(reports)
+}
+
+/// supervisord holds three descriptors for each program.
+fn allow_files() -> nix::Result<()> {
+    const ENOUGH: u64 = 16_384;
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    if soft < ENOUGH { setrlimit(Resource::RLIMIT_NOFILE, hard.min(ENOUGH), hard) } else { Ok(()) }
+}
+
+fn picture(fleets: &[usize], reports: &[Report]) -> String {
+    let panels = [
+        ("Start, until all run", START),
+        ("Idle CPU time, each second", IDLE_CPU),
+        ("Memory, for each program", MEMORY),
+        ("Stop, cooperative programs", STOP),
+    ];
+    let note = "Programs that do nothing; medians of runs in turn. Less is better. All axes are logarithmic.";
+    let panels = panels.map(|(title, column)| plot::panel(title, column, fleets, reports));
+    plot::draw("Fleets of programs under one supervisor", note, &panels)
+}
+
+/// A round of a large fleet takes about a minute, most of it for supervisord.
+fn rounds(bench: &Bench, count: usize) -> usize {
+    bench.options.rounds(if count < 500 { 5 } else { 3 }, 1)
 }
 
 fn report(bench: &Bench, supervisors: &[Supervisor], count: usize) -> Report {
-    let rounds = bench.options.rounds(5, 1);
+    let rounds = rounds(bench, count);
     let idle = Duration::from_secs(if bench.options.quick { 1 } else { 2 });
     let samples = in_turn(supervisors, rounds, |supervisor| once(bench, supervisor, count, idle));
     let row = |(supervisor, samples): (&Supervisor, Result<Vec<Sample>>)| Row {
@@ -52,7 +95,8 @@ fn report(bench: &Bench, supervisors: &[Supervisor], count: usize) -> Report {
     };
     let note = format!(
         "As PID 1; medians of {rounds}, in turn. Until the last program's first instruction; memory (proportional set size, \
-         and anonymous) of all supervising processes together, per program; {} idle seconds; SIGTERM to end where \
+         and anonymous) of all supervising processes together, per program; wakeups and CPU time for each of {} idle \
+         seconds; SIGTERM to end where \
          programs are cooperative, and where all ignore SIGTERM and have {GRACE_MS} ms.",
         idle.as_secs()
     );
@@ -63,12 +107,12 @@ fn report(bench: &Bench, supervisors: &[Supervisor], count: usize) -> Report {
         if count < 200 { column } else { column.goal(Goal::Times(0.1, S6)) }
     };
     let columns = vec![
-        time("until all run").goal(Goal::Times(1.0, S6)),
-        memory("memory/program"),
+        time(START).goal(Goal::Times(1.0, S6)),
+        memory(MEMORY),
         memory("anonymous/program"),
-        Column::new("idle wakeups", Unit::Count).goal(Goal::Value(0.0)),
-        time("idle CPU").goal(Goal::Value(0.0)),
-        time("stop").goal(Goal::Times(1.0, S6)),
+        Column::new("idle wakeups/s", Unit::Count).goal(Goal::Value(0.0)),
+        time(IDLE_CPU).goal(Goal::Value(0.0)),
+        time(STOP).goal(Goal::Times(1.0, S6)),
         time("stop stubborn").goal(Goal::Value(STUBBORN_LIMIT_NS)),
     ];
     Report {
@@ -110,14 +154,14 @@ fn once(bench: &Bench, supervisor: &Supervisor, count: usize, idle: Duration) ->
 
     let prepared = supervisor.prepare(count, &bench.tiny.stubborn)?;
     let (running, _) = start(bench, &prepared.command, count)?;
-    sleep(SETTLED);
+    sleep(ASLEEP);
     let stop_stubborn_ns = running.stop()?;
     Ok(Sample {
         start_ns,
         proportional_kib: proportional_kib / float(count as u64),
         anonymous_kib: anonymous_kib / float(count as u64),
-        idle_wakeups: float(after.0 - before.0),
-        idle_cpu_ns: float(after.1 - before.1),
+        idle_wakeups: float(after.0 - before.0) / idle.as_secs_f64(),
+        idle_cpu_ns: float(after.1 - before.1) / idle.as_secs_f64(),
         stop_ns: float(stop_ns),
         stop_stubborn_ns: float(stop_stubborn_ns),
     })

@@ -23,7 +23,7 @@ use crate::proc;
 use crate::sys::{self, Ended};
 
 /// Longer than anything here may take: what hangs is named instead of waited for.
-const PATIENCE_MS: u16 = 30_000;
+const PATIENCE_MS: u16 = 60_000;
 
 /// Where an init runs.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,5 @@
-//! Start-up, memory, latency, storms, idling and fleets: runinit in turn with tini, dumb-init, catatonit and s6.
+//! Start-up, memory, latency, storms, idling and fleets: runinit in turn with tini, dumb-init, catatonit, s6 and
+//! supervisord.
 //!
 //! `cargo bench --bench peers` measures everything, `cargo bench --bench peers -- quick` the same with fewer
 //! rounds, `-- startup` one measurement, `-- --markdown` prints tables for a page. It asserts nothing about time:
@@ -14,13 +15,18 @@ mod latency;
 mod launch;
 mod memory;
 mod options;
+mod panel;
+mod plot;
 mod proc;
+mod release;
 mod report;
+mod scale;
 mod startup;
 mod stats;
 mod storm;
 mod subject;
 mod supervisor;
+mod svg;
 mod sys;
 mod table;
 mod tiny;

@@ -10,10 +10,11 @@ usage: cargo bench --bench peers -- [quick] [MEASUREMENT...] [OPTIONS]
 
   startup memory latency storm idle fleet   only these (all without any)
   quick                 fewer rounds: under a minute in total
-  --fleet N             a fleet of N programs too (10 and 200 are always measured)
+  --fleet N[,N...]      fleets of these sizes, and not of 10 and 200; may be given several times
+  --plot FILE.svg       draws the fleets
   --markdown            tables for a page
   --require-peers       a missing peer is a failure; so it is where CI is set
-  --runinit FILE        measures this runinit and not the one cargo just built
+  --runinit FILE        measures this runinit, and not the release that is built first
   --fleet-args WORDS    more options for runinit when it runs a fleet
 ";
 
@@ -49,8 +50,11 @@ pub(crate) struct Options {
     pub(crate) quick: bool,
     pub(crate) markdown: bool,
     pub(crate) require_peers: bool,
-    pub(crate) runinit: PathBuf,
+    /// `None`: the release.
+    pub(crate) runinit: Option<PathBuf>,
+    /// In ascending order, each once.
     pub(crate) fleets: Vec<usize>,
+    pub(crate) plot: Option<PathBuf>,
     pub(crate) fleet_args: Vec<String>,
 }
 
@@ -62,8 +66,9 @@ impl Options {
             quick: false,
             markdown: false,
             require_peers: std::env::var_os("CI").is_some(),
-            runinit: PathBuf::from(env!("CARGO_BIN_EXE_runinit")),
-            fleets: vec![10, 200],
+            runinit: None,
+            fleets: Vec::new(),
+            plot: None,
             fleet_args: Vec::new(),
         };
         let mut words = words.into_iter();
@@ -75,8 +80,9 @@ impl Options {
                 "quick" | "--quick" => options.quick = true,
                 "--markdown" => options.markdown = true,
                 "--require-peers" => options.require_peers = true,
-                "--runinit" => options.runinit = PathBuf::from(value()?),
-                "--fleet" => options.fleets.push(value()?.parse().while_doing("--fleet")?),
+                "--runinit" => options.runinit = Some(PathBuf::from(value()?)),
+                "--fleet" => options.fleets.extend(sizes(&value()?)?),
+                "--plot" => options.plot = Some(PathBuf::from(value()?)),
                 "--fleet-args" => {
                     options.fleet_args = value()?.split_whitespace().map(str::to_owned).collect();
                 }
@@ -89,6 +95,14 @@ impl Options {
         if options.measurements.is_empty() {
             options.measurements = Measurement::ALL.iter().map(|(_, measurement)| *measurement).collect();
         }
+        if options.plot.is_some() && !options.measurements.contains(&Measurement::Fleet) {
+            return Err("--plot draws fleets: add the measurement fleet".to_owned());
+        }
+        if options.fleets.is_empty() {
+            options.fleets = vec![10, 200];
+        }
+        options.fleets.sort_unstable();
+        options.fleets.dedup();
         Ok(Some(options))
     }
 
@@ -96,4 +110,13 @@ impl Options {
     pub(crate) fn rounds(&self, many: usize, few: usize) -> usize {
         if self.quick { few } else { many }
     }
+}
+
+/// `10,100,1000`.
+fn sizes(list: &str) -> Result<Vec<usize>> {
+    let size = |word: &str| match word.parse() {
+        Ok(0) => Err("--fleet: a fleet has at least one program".to_owned()),
+        size => size.while_doing(format!("--fleet: \"{word}\"")),
+    };
+    list.split(',').map(size).collect()
 }

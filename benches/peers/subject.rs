@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::context::Result;
 use crate::launch::Place;
+use crate::supervisor;
 
 /// The peer that the memory goals are measured against.
 pub(crate) const SMALLEST_PEER: &str = "tini-static";
@@ -78,9 +79,7 @@ pub(crate) fn find(runinit: &Path) -> Result<(Vec<Subject>, Vec<&'static str>)> 
             None => missing.push(name),
         }
     }
-    if in_path("s6-svscan").is_none() {
-        missing.push("s6");
-    }
+    missing.extend(supervisor::missing());
     subjects.push(Subject::nothing());
     Ok((subjects, missing))
 }

@@ -1,4 +1,4 @@
-//! What runs a fleet: runinit with a configuration, s6 with a directory of services.
+//! What runs a fleet: runinit and supervisord with a configuration, s6 with a directory of services.
 
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -15,7 +15,15 @@ use crate::subject::{Role, in_path};
 /// The name the goals know s6 by.
 pub(crate) const S6: &str = "s6";
 
-/// How long programs that ignore SIGTERM have, under either.
+/// What a peer is called, and what is started.
+type Peer = (&'static str, &'static str, fn(PathBuf) -> Kind);
+
+const PEERS: [Peer; 2] = [
+    (S6, "s6-svscan", |scanner| Kind::S6 { scanner }),
+    ("supervisord", "supervisord", |program| Kind::Supervisord { program }),
+];
+
+/// How long programs that ignore SIGTERM have, under each.
 pub(crate) const GRACE_MS: u32 = 2000;
 
 /// One that can run many programs.
@@ -28,6 +36,7 @@ pub(crate) struct Supervisor {
 enum Kind {
     Runinit { program: PathBuf, options: Vec<String> },
     S6 { scanner: PathBuf },
+    Supervisord { program: PathBuf },
 }
 
 /// A fleet that is ready to be started. Its files are gone when this is.
@@ -36,17 +45,20 @@ pub(crate) struct Prepared {
     _dir: TempDir,
 }
 
-/// runinit, and s6 where it is installed.
+/// runinit, and the peers that are installed.
 pub(crate) fn find(bench: &Bench) -> Vec<Supervisor> {
-    let program = bench.options.runinit.clone();
+    let program = bench.runinit.clone();
     let options = bench.options.fleet_args.clone();
     let ours = Supervisor { name: "runinit", role: Role::Ours, kind: Kind::Runinit { program, options } };
-    let peer = in_path("s6-svscan").map(|scanner| Supervisor {
-        name: S6,
-        role: Role::Peer,
-        kind: Kind::S6 { scanner },
+    let peers = PEERS.into_iter().filter_map(|(name, program, kind)| {
+        Some(Supervisor { name, role: Role::Peer, kind: kind(in_path(program)?) })
     });
-    std::iter::once(ours).chain(peer).collect()
+    std::iter::once(ours).chain(peers).collect()
+}
+
+/// The peers that are not installed.
+pub(crate) fn missing() -> impl Iterator<Item = &'static str> {
+    PEERS.into_iter().filter(|(_, program, _)| in_path(program).is_none()).map(|(name, ..)| name)
 }
 
 impl Supervisor {
@@ -67,6 +79,11 @@ impl Supervisor {
                 services(dir.path(), count, program)?;
                 let limit = (count + 10).to_string(); // its default limit is 1,000
                 vec![scanner.into(), "-c".into(), limit.into(), dir.path().into()]
+            }
+            Kind::Supervisord { program: supervisord } => {
+                let config = dir.path().join("supervisord.conf");
+                fs::write(&config, sections(dir.path(), count, program)?).while_doing(config.display())?;
+                vec![supervisord.into(), "-n".into(), "-c".into(), config.into()]
             }
         };
         Ok(Prepared { command, _dir: dir })
@@ -101,4 +118,30 @@ fn services(dir: &Path, count: usize, program: &Path) -> Result<()> {
         make().while_doing(service.display())?;
     }
     Ok(())
+}
+
+/// supervisord as a container runs it: in the foreground, what programs write goes on to its own standard output,
+/// where it says nothing itself.
+///
+/// One group, because it stops groups one after another: without it a thousand programs that ignore SIGTERM would have
+/// a thousand times the grace. No socket, no log, no second in which a program is only "starting": nothing is faster
+/// under it.
+fn sections(dir: &Path, count: usize, program: &Path) -> Result<String> {
+    let dir = dir.display();
+    let names: Vec<String> = (0..count).map(|index| format!("p{index}")).collect();
+    let mut text = format!(
+        "[supervisord]\nsilent = true\nlogfile = /dev/null\nlogfile_maxbytes = 0\npidfile = {dir}/pid\n\
+         childlogdir = {dir}\n\n[group:fleet]\nprograms = {}\n",
+        names.join(",")
+    );
+    let (program, wait) = (program.display(), GRACE_MS / 1000);
+    for name in names {
+        write!(
+            text,
+            "\n[program:{name}]\ncommand = {program}\nstartsecs = 0\nstopwaitsecs = {wait}\nredirect_stderr = true\n\
+             stdout_logfile = /dev/fd/1\nstdout_logfile_maxbytes = 0\n"
+        )
+        .while_doing("writing the configuration")?;
+    }
+    Ok(text)
 }

@@ -1,15 +1,28 @@
 //! The command line, and what it makes of a configuration: a plan.
 
+mod ask;
+mod completions;
+mod drill;
+mod explain;
 mod help;
+pub mod hygiene;
+mod manual;
 mod options;
 pub mod personality;
 mod plan;
+pub mod surface;
 
-pub use help::HELP;
-pub use options::{Environment, Options};
+pub use completions::completions;
+pub use drill::Drill;
+pub use explain::{Explain, screen};
+pub use help::help;
+pub use manual::manual;
+pub use options::{Cleaning, DRILL, Environment, Options};
 pub use plan::{Manner, Run, plan};
 
+use crate::control::Ask;
 use std::ffi::OsString;
+use surface::Subcommand;
 
 /// What was asked for.
 #[derive(Debug)]
@@ -18,15 +31,21 @@ pub enum Command {
     Run(Options),
     /// Say what a configuration would do.
     Check(Options),
-    /// Say how runinit is used.
-    Help,
+    /// Clean up behind agents, once.
+    Clean(Cleaning),
+    /// Draw a record, or say what an exit code means.
+    Explain(Explain),
+    /// Start a fleet, stop it, and say how that went.
+    Drill(Drill),
+    /// Ask a runinit that runs.
+    Ask(Ask),
+    /// Say this; the answer is made already.
+    Print(String),
+    /// Say how runinit, or a subcommand of it, is used.
+    Help(&'static Subcommand),
     /// Say which version this is.
     Version,
 }
-
-/// Subcommands that have no use without the control socket.
-const LATER: [&str; 10] =
-    ["status", "health", "explain", "stop", "start", "restart", "signal", "logs", "attach", "drill"];
 
 /// Reads the arguments (without the name) and the environment.
 ///
@@ -37,10 +56,35 @@ pub fn parse(
     environment: &Environment<'_>,
 ) -> Result<Command, String> {
     let mut arguments = arguments.into_iter().peekable();
-    let first = arguments.peek().and_then(|word| word.to_str()).unwrap_or_default();
-    match first {
+    let first = arguments.peek().and_then(|word| word.to_str()).unwrap_or_default().to_owned();
+    match first.as_str() {
         "check" => options::parse_check(arguments.skip(1), environment),
-        word if LATER.contains(&word) => Err(format!("\"{word}\" is not in this version yet")),
+        "hygiene" => options::parse_hygiene(arguments.skip(1), environment),
+        "explain" => explain::parse(arguments.skip(1), environment),
+        "drill" => drill::parse(arguments.skip(1), environment),
+        "completions" => parse_completions(arguments.skip(1)),
+        "man" => parse_man(arguments.skip(1)),
+        word if ask::is_known(word) => ask::parse(word, arguments.skip(1), environment),
         _ => options::parse(arguments, environment),
+    }
+}
+
+fn parse_completions(arguments: impl Iterator<Item = OsString>) -> Result<Command, String> {
+    let words: Vec<String> = arguments.map(|word| word.to_string_lossy().into_owned()).collect();
+    match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["-h" | "--help"] => Ok(Command::Help(surface::subcommand("completions"))),
+        [shell] => match completions(shell) {
+            Some(script) => Ok(Command::Print(script)),
+            None => Err(format!("{shell:?} is no shell that is known: runinit completions bash|zsh|fish")),
+        },
+        _ => Err("for which shell? runinit completions bash|zsh|fish".to_owned()),
+    }
+}
+
+fn parse_man(mut arguments: impl Iterator<Item = OsString>) -> Result<Command, String> {
+    match arguments.next().as_deref().and_then(std::ffi::OsStr::to_str) {
+        None => Ok(Command::Print(manual())),
+        Some("-h" | "--help") => Ok(Command::Help(surface::subcommand("man"))),
+        Some(word) => Err(format!("runinit man takes nothing; what is {word:?}?")),
     }
 }

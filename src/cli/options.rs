@@ -1,6 +1,7 @@
 //! The options, one by one.
 
 use super::Command;
+use super::surface::{SURFACE, Subcommand, subcommand};
 use crate::core::budget::Budget;
 use crate::core::plan::Rewrite;
 use crate::core::signal::Signal;
@@ -20,6 +21,8 @@ pub struct Options {
     pub grace: Option<Budget>,
     /// The grace where nobody says anything.
     pub default_grace: Option<Budget>,
+    /// Kubernetes says that it runs this.
+    pub in_kubernetes: bool,
     /// `--stop-signal`.
     pub stop_signal: Option<Signal>,
     /// `--rewrite`.
@@ -28,6 +31,12 @@ pub struct Options {
     pub single_child: bool,
     /// `--state-file`.
     pub state_file: Option<PathBuf>,
+    /// `--control`.
+    pub control: Option<PathBuf>,
+    /// `XDG_RUNTIME_DIR`.
+    pub runtime_directory: Option<OsString>,
+    /// This is the fleet of a drill: it only tries how it stops.
+    pub is_drill: bool,
     /// The log filter, if it was said.
     pub log: Option<String>,
     /// `-v` less `-q`.
@@ -35,6 +44,9 @@ pub struct Options {
     /// What stands after `--`.
     pub command: Vec<OsString>,
 }
+
+/// Tells a fleet that this is a drill. It reaches runinits below it, too, as it should.
+pub const DRILL: &str = "RUNINIT_DRILL";
 
 const HINT: &str = "put -- before the command: runinit -- sleep 10";
 
@@ -44,8 +56,8 @@ pub(super) fn parse(
 ) -> Result<Command, String> {
     let (mut options, mut parser) = begin(arguments, environment)?;
     while let Some(argument) = parser.next().map_err(|e| refused(&e))? {
-        match argument {
-            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+        match known(argument, &SURFACE[0])? {
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help(&SURFACE[0])),
             Arg::Short('V') | Arg::Long("version") => return Ok(Command::Version),
             Arg::Value(word) => {
                 return Err(format!("{:?} is no subcommand; {HINT}", word.display().to_string()));
@@ -66,8 +78,8 @@ pub(super) fn parse_check(
     let (mut options, mut parser) = begin(arguments, environment)?;
     let mut file = None;
     while let Some(argument) = parser.next().map_err(|e| refused(&e))? {
-        match argument {
-            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+        match known(argument, subcommand("check"))? {
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help(subcommand("check"))),
             Arg::Value(another) if file.is_some() => {
                 return Err(format!(
                     "one configuration at a time; what is {:?}?",
@@ -85,8 +97,47 @@ pub(super) fn parse_check(
     Ok(Command::Check(options))
 }
 
+/// A pass of hygiene.
+#[derive(Clone, Debug)]
+pub enum Cleaning {
+    /// For somebody who types it, and who may only want to know.
+    ByHand {
+        /// Which configuration.
+        options: Box<Options>,
+        /// Nothing is to be done, it is only to be said.
+        is_dry: bool,
+    },
+    /// For an init, whose errand is on standard input.
+    Errand,
+}
+
+pub(super) fn parse_hygiene(
+    arguments: impl Iterator<Item = OsString>,
+    environment: &Environment<'_>,
+) -> Result<Command, String> {
+    let (mut options, mut parser) = begin(arguments, environment)?;
+    let mut is_dry = false;
+    while let Some(argument) = parser.next().map_err(|e| refused(&e))? {
+        // What an init says is not for people, so the table does not have it.
+        if argument == Arg::Long("errand") {
+            return Ok(Command::Clean(Cleaning::Errand));
+        }
+        match known(argument, subcommand("hygiene"))? {
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help(subcommand("hygiene"))),
+            Arg::Long("control") => return Err(unknown("--control")),
+            Arg::Long("dry-run") => is_dry = true,
+            Arg::Value(file) => options.config = Some(PathBuf::from(file)),
+            argument => options.take(&argument.into_owned_name(), &mut parser)?,
+        }
+    }
+    if options.config.is_none() {
+        return Err("which configuration? runinit hygiene --config FILE".to_owned());
+    }
+    Ok(Command::Clean(Cleaning::ByHand { options: Box::new(options), is_dry }))
+}
+
 /// What the environment and the words after `--` say, and a parser for the words before it.
-fn begin(
+pub(super) fn begin(
     arguments: impl Iterator<Item = OsString>,
     environment: &Environment<'_>,
 ) -> Result<(Options, Parser), String> {
@@ -97,8 +148,19 @@ fn begin(
     Ok((options, Parser::from_args(arguments[..dashes].iter().cloned())))
 }
 
-fn refused(error: &lexopt::Error) -> String {
+pub(super) fn refused(error: &lexopt::Error) -> String {
     format!("{error}; see runinit --help")
+}
+
+/// The argument, if the table of the surface has it: an option that is not told of is none.
+pub(super) fn known<'a>(argument: Arg<'a>, subcommand: &Subcommand) -> Result<Arg<'a>, String> {
+    match argument {
+        Arg::Short(letter) if !subcommand.knows(&letter.to_string()) => Err(unknown(&format!("-{letter}"))),
+        // It is refused with a reason of its own.
+        Arg::Long("control") => Ok(argument),
+        Arg::Long(word) if !subcommand.knows(word) => Err(unknown(&format!("--{word}"))),
+        argument => Ok(argument),
+    }
 }
 
 /// The name of an option, apart from the parser that it borrows from.
@@ -136,7 +198,7 @@ impl Options {
                 "rewrite" => self.add_rewrite(&value()?)?,
                 "single-child" => self.single_child = true,
                 "state-file" => self.state_file = Some(value()?.into()),
-                "control" => return Err("--control is not in this version yet".to_owned()),
+                "control" => self.control = Some(value()?.into()),
                 word => return Err(unknown(&format!("--{word}"))),
             },
         }
@@ -158,21 +220,22 @@ fn from_environment(environment: &Environment<'_>) -> Result<Options, String> {
     let given = |name: &str| environment(name).filter(|value| !value.is_empty());
     let in_kubernetes = given("KUBERNETES_SERVICE_HOST").is_some();
     let default_grace = std::time::Duration::from_secs(if in_kubernetes { 29 } else { 9 });
-    if given("RUNINIT_CONTROL").is_some() {
-        return Err("RUNINIT_CONTROL is not in this version yet".to_owned());
-    }
     Ok(Options {
         config: given("RUNINIT_CONFIG").map(PathBuf::from),
         grace: given("RUNINIT_GRACE").map(|value| grace(&value, "RUNINIT_GRACE")).transpose()?,
+        in_kubernetes,
         default_grace: Some(Budget::Within(default_grace)),
         stop_signal: given("RUNINIT_STOP_SIGNAL").map(|v| signal(&v, "RUNINIT_STOP_SIGNAL")).transpose()?,
         state_file: given("RUNINIT_STATE_FILE").map(PathBuf::from),
+        control: given("RUNINIT_CONTROL").map(PathBuf::from),
+        runtime_directory: given("XDG_RUNTIME_DIR"),
+        is_drill: given(DRILL).is_some(),
         log: given("RUNINIT_LOG").map(|value| value.to_string_lossy().into_owned()),
         ..Options::default()
     })
 }
 
-fn grace(value: &OsStr, name: &str) -> Result<Budget, String> {
+pub(super) fn grace(value: &OsStr, name: &str) -> Result<Budget, String> {
     let text = value.to_string_lossy();
     Budget::parse(&text).map_err(|why| format!("{name} {text}: {why}; write it as 9s, 1m30s or forever"))
 }
@@ -183,6 +246,6 @@ fn signal(value: &OsStr, name: &str) -> Result<Signal, String> {
         .ok_or_else(|| format!("{name} {text}: no such signal; write it as SIGTERM, TERM or 15"))
 }
 
-fn unknown(option: &str) -> String {
+pub(super) fn unknown(option: &str) -> String {
     format!("unknown option {option}; see runinit --help")
 }

@@ -2,11 +2,12 @@
 
 use super::Options;
 use crate::config::{self, Diagnostic, Fleet, MainCommand};
+use crate::control::address::Address;
 use crate::core::budget::Budget;
-use crate::core::plan::{Launch, Plan, Program, Stdin, Step, StepAction, default_stop};
+use crate::core::plan::{Launch, Plan, Program, Stdin, Step, StepAction};
 use crate::core::signal::Signal;
 use crate::os::terminal;
-use crate::runtime::{LetsGo, Narrator};
+use crate::runtime::{LetsGo, Narrator, TerminationLog};
 use log::Level;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,6 +19,10 @@ pub struct Run {
     pub plan: Plan,
     /// Where the record goes, if somebody said so.
     pub state_file: Option<PathBuf>,
+    /// Where the last line goes, if it goes anywhere.
+    pub termination_log: Option<TerminationLog>,
+    /// Where the control socket is, if there is to be one.
+    pub control: Option<Address>,
     /// The log filter.
     pub log: String,
     /// What runinit does with itself.
@@ -30,7 +35,15 @@ impl Run {
     /// A run that says little and does what runinit does.
     pub fn new(plan: Plan) -> Self {
         let log = Level::Warn.as_str().to_lowercase();
-        Self { plan, state_file: None, log, manner: Manner::default(), narrator: None }
+        Self {
+            plan,
+            state_file: None,
+            termination_log: None,
+            control: None,
+            log,
+            manner: Manner::default(),
+            narrator: None,
+        }
     }
 }
 
@@ -76,13 +89,22 @@ pub fn plan(options: Options) -> Result<Run, Vec<Diagnostic>> {
         _ => levels[level].as_str().to_lowercase(),
     };
     let state_file = options.state_file.clone();
+    let by_default = options.in_kubernetes.then(TerminationLog::of_kubernetes);
     match &options.config {
-        None => Ok(Run { state_file, log, ..Run::new(wrapper(options)) }),
+        None => {
+            let control = options.control.clone().map(Address::Asked);
+            let termination_log = by_default;
+            Ok(Run { state_file, termination_log, control, log, ..Run::new(wrapper(options)) })
+        }
         Some(path) => {
             let main = if options.command.is_empty() { MainCommand::InFile } else { MainCommand::Given };
             let fleet = config::load(path, main)?;
             let state_file = state_file.or_else(|| fleet.init.state_file.clone());
-            Ok(Run { state_file, log, ..Run::new(fleet_plan(options, fleet)) })
+            let asked = fleet.init.termination_log.clone().map(TerminationLog::asked);
+            let termination_log = asked.or(by_default).filter(|_| !options.is_drill);
+            let asked = options.control.clone().or_else(|| fleet.init.control_socket.clone());
+            let control = Some(Address::new(asked, options.runtime_directory.clone()));
+            Ok(Run { state_file, termination_log, control, log, ..Run::new(fleet_plan(options, fleet)) })
         }
     }
 }
@@ -117,7 +139,8 @@ fn fleet_plan(options: Options, fleet: Fleet) -> Plan {
     let budget = budget(&options, fleet.budget);
     let mut programs = fleet.programs;
     if let Some(main) = programs.iter_mut().find(|program| program.main) {
-        set_terminal(&mut main.launch, !options.command.is_empty());
+        let is_typed = !options.command.is_empty() && !main.is_agent();
+        set_terminal(&mut main.launch, is_typed);
         if !options.command.is_empty() {
             main.launch.argv = options.command;
         }
@@ -126,15 +149,16 @@ fn fleet_plan(options: Options, fleet: Fleet) -> Plan {
         }
     }
     if budget == Budget::Forever {
-        // Nobody wrote this SIGKILL down, and forever never kills.
-        for program in programs.iter_mut().filter(|program| program.stop == default_stop()) {
-            program.stop.retain(|step| !step.is_kill());
-        }
+        programs.iter_mut().for_each(Program::forget_default_kill);
     }
     Plan {
         rewrite: options.rewrite,
         single_child: options.single_child,
         reload_on: fleet.init.reload_signal,
+        marks_programs: true,
+        tmux: fleet.tmux,
+        // What a drill starts stops again; what it would clean up is in use.
+        hygiene: fleet.hygiene.filter(|_| !options.is_drill),
         ..Plan::new(programs, budget)
     }
 }
@@ -159,6 +183,7 @@ fn set_first_signal(stop: &mut Vec<Step>, signal: Signal) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::plan::default_stop;
 
     #[test]
     fn a_stop_signal_replaces_the_first_signal_and_keeps_its_wait() {

@@ -6,13 +6,20 @@ use super::report::Report;
 use super::value::Value;
 use super::{Fleet, Init, MainCommand, graph, hygiene, identity, tmux};
 use crate::core::budget::Budget;
+use crate::core::plan::Tmux;
 use crate::core::signal::Signal;
 use std::path::Path;
 use toml::de::{DeTable, Error};
 
 /// `etc`: where the users and groups are.
 pub(super) fn read(report: &Report<'_>, main: MainCommand, etc: &Path) -> Fleet {
-    let mut fleet = Fleet { init: Init::default(), budget: None, programs: Vec::new() };
+    let mut fleet = Fleet {
+        init: Init::default(),
+        budget: None,
+        programs: Vec::new(),
+        tmux: Tmux::default(),
+        hygiene: None,
+    };
     let (document, errors) = DeTable::parse_recoverable(report.text());
     if !errors.is_empty() {
         // What could be read around a slip of syntax may not be what was meant, so nothing is said about it.
@@ -24,8 +31,8 @@ pub(super) fn read(report: &Report<'_>, main: MainCommand, etc: &Path) -> Fleet 
     fleet.budget = file.read("shutdown", shutdown);
     let defaults = file.read("defaults", program::defaults);
     let drafts = file.read("program", |value| programs(value, defaults, main));
-    file.read("tmux", tmux::section);
-    file.read("hygiene", hygiene::section);
+    fleet.tmux = file.read("tmux", tmux::section).unwrap_or_default();
+    fleet.hygiene = file.read("hygiene", hygiene::section);
     file.finish();
     if let Some(mut drafts) = drafts.or_else(|| (!document.get_ref().contains_key("program")).then(Vec::new))
     {
@@ -37,7 +44,9 @@ pub(super) fn read(report: &Report<'_>, main: MainCommand, etc: &Path) -> Fleet 
         }
         graph::connect(report, &mut drafts);
         identity::settle(&mut drafts, etc);
+        tmux::settle(report, &mut drafts, &fleet.tmux);
         fleet.programs = drafts.into_iter().map(|draft| draft.program).collect();
+        tmux::add_server(&mut fleet.programs);
     }
     fleet
 }
@@ -58,11 +67,11 @@ fn report_syntax(report: &Report<'_>, errors: &[Error]) {
 fn init(value: Value<'_>) -> Option<Init> {
     let mut table = value.table("[init]")?;
     let state_file = table.read("state_file", Value::path);
-    table.read("control_socket", Value::path);
-    table.read("termination_log", Value::path);
+    let control_socket = table.read("control_socket", Value::path);
+    let termination_log = table.read("termination_log", Value::path);
     let reload_signal = table.read("reload_signal", reload_signal);
     table.finish();
-    Some(Init { state_file, reload_signal })
+    Some(Init { state_file, termination_log, control_socket, reload_signal })
 }
 
 /// A signal that can come, and that means nothing else.

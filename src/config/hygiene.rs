@@ -1,32 +1,76 @@
 //! What is cleaned up behind agents.
 
 use super::value::Value;
+use crate::core::hygiene::{Hygiene, Sessions, Workspaces};
+use std::time::Duration;
 
-pub(super) fn section(value: Value<'_>) -> Option<()> {
+/// Shorter, and passes would follow each other without a rest.
+const SHORTEST: Duration = Duration::from_millis(100);
+
+/// The section of the file.
+pub(super) fn section(value: Value<'_>) -> Option<Hygiene> {
     let mut table = value.table("[hygiene]")?;
-    table.read("every", Value::duration);
-    table.read("sessions", sessions);
-    table.read("workspaces", workspaces);
-    table.read("dry_run", Value::boolean);
+    let every = table.read("every", every).unwrap_or(Duration::from_mins(5));
+    let sessions = table.read("sessions", sessions);
+    let workspaces = table.read("workspaces", workspaces);
+    let dry_run = table.read("dry_run", Value::boolean).unwrap_or_default();
+    if table.has("workspaces") && !table.has("sessions") {
+        let message = "\"workspaces\" needs \"sessions\", which says where the workspaces are";
+        table.report.add(table.offset_of("workspaces"), message.to_owned());
+    }
     table.finish();
-    Some(())
+    Some(Hygiene { every, sessions, workspaces, dry_run })
 }
 
-fn sessions(value: Value<'_>) -> Option<()> {
+fn every(value: Value<'_>) -> Option<Duration> {
+    let every = value.duration()?;
+    if every < SHORTEST {
+        return value.refuse(format!("\"every\" must be {}ms or more", SHORTEST.as_millis()));
+    }
+    Some(every)
+}
+
+fn sessions(value: Value<'_>) -> Option<Sessions> {
     let mut table = value.table("\"sessions\"")?;
-    table.read("prefix", Value::filled);
-    table.read("socket", Value::filled);
-    table.read("workspaces", Value::path);
-    table.read("registry", Value::path);
-    table.read("update", Value::boolean);
+    let prefix = table.need("prefix", prefix);
+    let socket = table.read("socket", Value::filled).unwrap_or("default").to_owned();
+    let workspaces = table.need("workspaces", Value::path);
+    let registry = table.read("registry", registry).unwrap_or_else(|| "AGENT_REGISTRY.json".to_owned());
+    let update = table.read("update", Value::boolean).unwrap_or_default();
     table.finish();
-    Some(())
+    Some(Sessions { prefix: prefix?, socket, workspaces: workspaces?, registry, update })
 }
 
-fn workspaces(value: Value<'_>) -> Option<()> {
+/// Every session with this prefix is an agent's, so it has to be one.
+fn prefix(value: Value<'_>) -> Option<String> {
+    let prefix = value.filled()?;
+    if prefix.contains(['.', ':']) {
+        return value.refuse(format!("\"prefix\" must not hold \".\" or \":\", as {prefix:?} does"));
+    }
+    Some(prefix.to_owned())
+}
+
+fn registry(value: Value<'_>) -> Option<String> {
+    let name = value.filled()?;
+    if name.contains('/') || name == "." || name == ".." {
+        return value.refuse(format!("\"registry\" is the name of a file in each workspace, not {name:?}"));
+    }
+    Some(name.to_owned())
+}
+
+fn workspaces(value: Value<'_>) -> Option<Workspaces> {
     let mut table = value.table("\"workspaces\"")?;
-    table.read("older_than", Value::duration);
-    table.read("statuses", Value::texts);
+    let older_than = table.need("older_than", Value::duration);
+    let statuses = table.read("statuses", statuses);
     table.finish();
-    Some(())
+    let statuses = statuses.unwrap_or_else(|| ["completed", "terminated"].map(str::to_owned).to_vec());
+    Some(Workspaces { older_than: older_than?, statuses })
+}
+
+fn statuses(value: Value<'_>) -> Option<Vec<String>> {
+    let statuses = value.texts()?;
+    if statuses.is_empty() {
+        return value.refuse("\"statuses\" is empty: no workspace would ever be deleted".to_owned());
+    }
+    Some(statuses.into_iter().map(|(_, status)| status.to_owned()).collect())
 }

@@ -24,9 +24,9 @@ mod fleet;
 mod graph;
 mod hygiene;
 mod identity;
-mod nearest;
+pub(crate) mod nearest;
+mod one;
 mod output;
-mod pending;
 mod program;
 mod reader;
 mod report;
@@ -39,9 +39,12 @@ mod tmux;
 mod value;
 
 pub use diagnostic::{Diagnostic, Position};
+pub use one::read_one;
+pub use tmux::server as tmux_server;
 
 use crate::core::budget::Budget;
-use crate::core::plan::Program;
+use crate::core::hygiene::Hygiene;
+use crate::core::plan::{Program, Tmux};
 use crate::core::signal::Signal;
 use std::path::{Path, PathBuf};
 
@@ -54,6 +57,10 @@ pub struct Fleet {
     pub budget: Option<Budget>,
     /// In the order of the file. At most one is the main program.
     pub programs: Vec<Program>,
+    /// How agents live in tmux.
+    pub tmux: Tmux,
+    /// What is cleaned up behind agents.
+    pub hygiene: Option<Hygiene>,
 }
 
 /// What the configuration says about runinit itself.
@@ -61,6 +68,10 @@ pub struct Fleet {
 pub struct Init {
     /// Where the record goes.
     pub state_file: Option<PathBuf>,
+    /// Where the last line goes.
+    pub termination_log: Option<PathBuf>,
+    /// Where the control socket is.
+    pub control_socket: Option<PathBuf>,
     /// The signal that has the file read again.
     pub reload_signal: Option<Signal>,
 }
@@ -93,6 +104,14 @@ pub fn load(path: &Path, main: MainCommand) -> Result<Fleet, Vec<Diagnostic>> {
 /// Everything that is wrong with it, in the order of the text.
 pub fn parse(file_name: &Path, text: &str, main: MainCommand) -> Result<Fleet, Vec<Diagnostic>> {
     parse_with(file_name, text, main, Path::new("/etc"))
+}
+
+/// Where a configuration says that the control socket is; nothing else in it is looked at.
+pub fn control_socket(path: &Path) -> Option<PathBuf> {
+    let text = text::read(path).ok()?;
+    let (document, _) = toml::de::DeTable::parse_recoverable(&text);
+    let init = document.get_ref().get("init")?.get_ref().as_table()?;
+    init.get("control_socket")?.get_ref().as_str().map(PathBuf::from)
 }
 
 fn parse_with(file_name: &Path, text: &str, main: MainCommand, etc: &Path) -> Result<Fleet, Vec<Diagnostic>> {

@@ -4,7 +4,7 @@ use super::identity::{self, Wish};
 use super::reader::Reader;
 use super::value::{Value, signal_named};
 use super::{MainCommand, confinement, env_file, output, stop, supervision, tmux};
-use crate::core::plan::{Launch, OnFailure, Program, Rewrite, Stdin, StepAction, default_stop};
+use crate::core::plan::{Kind, Launch, OnFailure, Output, Program, Rewrite, Stdin, StepAction, default_stop};
 use crate::core::signal::Signal;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -83,9 +83,11 @@ pub(super) fn from_command_line(mut table: Reader<'_>) -> Draft<'_> {
 fn settings<'a>(table: &mut Reader<'a>, is_default: bool) -> Draft<'a> {
     let mut program = Program::new("", Launch::default());
     let after = table.read("after", Value::texts).unwrap_or_default();
-    let has_tmux = table.read("tmux", tmux::session).is_some();
-    program.stop =
-        table.read("stop", |value| stop::cascade(value, has_tmux || is_default)).unwrap_or_else(default_stop);
+    if let Some(session) = table.read("tmux", tmux::session) {
+        program.kind = Kind::Agent(session);
+    }
+    let has_tmux = table.has_anywhere("tmux") || is_default;
+    program.stop = table.read("stop", |value| stop::cascade(value, has_tmux)).unwrap_or_else(default_stop);
     program.signals = table.read("signals", rewrites).unwrap_or_default();
     program.success_codes = table.read("success_codes", exit_codes).unwrap_or_else(|| vec![0]);
     if table.read("on_failure", |value| value.word(&["ignore", "shutdown"])) == Some("shutdown") {
@@ -98,6 +100,13 @@ fn settings<'a>(table: &mut Reader<'a>, is_default: bool) -> Draft<'a> {
     program.launch.confinement = confinement::read(table);
     let identity = identity::read(table);
     program.launch.output = table.read("output", output::read).unwrap_or_default();
+    if program.is_agent() {
+        // A default output is for those that have one. Everything else is a promise about this program too.
+        for (key, why) in tmux::refusals(|key| table.has(key) || key != "output" && table.has_anywhere(key)) {
+            table.report.add(table.offset_of(key), why);
+        }
+        program.launch.output = Output::Inherit;
+    }
     let after_is_default = !table.has("after");
     Draft { program, name_offset: table.offset(), main_offset: None, after, after_is_default, identity }
 }
@@ -123,6 +132,7 @@ fn shell(value: Value<'_>) -> Option<Vec<OsString>> {
 fn set_stdin(program: &mut Program) {
     let is_written_to = program.stop.iter().any(|step| matches!(step.action, StepAction::Stdin(_)));
     program.launch.stdin = match (is_written_to, program.main) {
+        _ if program.is_agent() => Stdin::Null,
         (true, _) => Stdin::Pipe,
         (false, true) => Stdin::Inherit,
         (false, false) => Stdin::Null,

@@ -1,7 +1,6 @@
 //! A table of the file, read key by key; it remembers which keys were asked for, and the others are unknown.
 
 use super::nearest::hint;
-use super::pending;
 use super::report::Report;
 use super::value::{Value, list};
 use toml::de::DeTable;
@@ -45,19 +44,19 @@ impl<'a> Reader<'a> {
         self.table.contains_key(key)
     }
 
+    /// True if the table or what stands in for it has this key.
+    pub(super) fn has_anywhere(&self, key: &str) -> bool {
+        self.has(key) || self.defaults.is_some_and(|defaults| defaults.contains_key(key))
+    }
+
     /// Decodes the value of a key, if it is there.
     pub(super) fn read<T>(
         &mut self,
         key: &'static str,
         decode: impl FnOnce(Value<'a>) -> Option<T>,
     ) -> Option<T> {
-        let (key_offset, value) = self.take(key)?;
-        let errors = self.report.count();
-        let decoded = decode(value);
-        if self.report.count() == errors {
-            self.refuse_pending(key_offset, value);
-        }
-        decoded
+        let (_, value) = self.take(key)?;
+        decode(value)
     }
 
     /// Decodes the value of a key that has to be there.
@@ -111,11 +110,5 @@ impl<'a> Reader<'a> {
         let default = || self.defaults.and_then(|d| d.get_key_value(key));
         let (spanned, item) = self.table.get_key_value(key).or_else(default)?;
         Some((spanned.span().start, Value { report: self.report, key, item }))
-    }
-
-    fn refuse_pending(&self, key_offset: usize, value: Value<'a>) {
-        if let Some(refusal) = pending::refusal(self.section, value.key, value.item.get_ref()) {
-            self.report.add(key_offset, refusal);
-        }
     }
 }

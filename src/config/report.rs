@@ -43,10 +43,6 @@ impl<'a> Report<'a> {
         self.found.borrow_mut().push((offset, diagnostic));
     }
 
-    pub(super) fn count(&self) -> usize {
-        self.found.borrow().len()
-    }
-
     /// In order of position. Programs share their defaults, so the same error may have been found more than once.
     pub(super) fn finish(self) -> Vec<Diagnostic> {
         let mut found = self.found.into_inner();

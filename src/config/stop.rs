@@ -30,10 +30,19 @@ fn step(value: Value<'_>, wanted: &str, has_tmux: bool) -> Option<Step> {
     let stdin =
         table.read("stdin", |v| v.input(LONGEST_INPUT)).map(|text| StepAction::Stdin(text.to_owned()));
     let signal = table.read("signal", Value::signal).map(StepAction::Signal);
-    table
-        .read("keys", |v| if has_tmux { v.filled() } else { v.refuse("\"keys\" needs \"tmux\"".to_owned()) });
+    let keys = table
+        .read("keys", |v| if has_tmux { keys(v) } else { v.refuse("\"keys\" needs \"tmux\"".to_owned()) });
     let wait = table.need("wait", Value::duration);
     table.need_one_of(&["run", "stdin", "keys", "signal"]);
     table.finish();
-    Some(Step { action: run.or(stdin).or(signal)?, wait: wait? })
+    Some(Step { action: run.or(stdin).or(keys).or(signal)?, wait: wait? })
+}
+
+/// Keys as `tmux send-keys` takes them, with blanks between: names such as `Enter` and `C-c`, else text.
+fn keys(value: Value<'_>) -> Option<StepAction> {
+    let keys: Vec<String> = value.filled()?.split_whitespace().map(str::to_owned).collect();
+    if keys.is_empty() {
+        return value.refuse("\"keys\" holds no key".to_owned());
+    }
+    Some(StepAction::Keys(keys))
 }

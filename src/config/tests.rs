@@ -1,5 +1,6 @@
 use super::*;
 use crate::core::confinement::{Capabilities, Confinement, Identity, Limit, User};
+use crate::core::hygiene::{Sessions, Workspaces};
 use crate::core::plan::{OnFailure, Output, OutputFile, ProgramId, Stdin, Step, StepAction};
 use crate::core::signal::Signal;
 use proptest::prelude::*;
@@ -257,10 +258,32 @@ fn every_slip_outside_of_programs_is_told_exactly() {
         ),
         ("[tmux]\nleftovers = \"keep\"", "2:13: \"leftovers\" must be \"stop\" or \"adopt\", not \"keep\""),
         ("[tmux]\nhistory = -1", "2:11: \"history\" must be 0 to 100000, not -1"),
-        ("[hygiene]\nsessions = { update = 1 }", "2:23: \"update\" must be true or false, not an integer"),
+        ("[hygiene]\nevery = \"99ms\"", "2:9: \"every\" must be 100ms or more"),
         (
-            "[hygiene]\nworkspaces = { statuses = \"done\" }",
-            "2:27: \"statuses\" must be an array of strings, not a string",
+            "[hygiene]\nsessions = { prefix = \"p\", workspaces = \"/w\", update = 1 }",
+            "2:56: \"update\" must be true or false, not an integer",
+        ),
+        ("[hygiene]\nsessions = { prefix = \"p\" }", "2:12: \"sessions\" needs \"workspaces\""),
+        ("[hygiene]\nsessions = { workspaces = \"/w\" }", "2:12: \"sessions\" needs \"prefix\""),
+        (
+            "[hygiene]\nsessions = { prefix = \"a.b\", workspaces = \"/w\" }",
+            "2:23: \"prefix\" must not hold \".\" or \":\", as \"a.b\" does",
+        ),
+        (
+            "[hygiene]\nsessions = { prefix = \"p\", workspaces = \"/w\", registry = \"../R\" }",
+            "2:58: \"registry\" is the name of a file in each workspace, not \"../R\"",
+        ),
+        (
+            "[hygiene]\nworkspaces = { older_than = \"7d\" }",
+            "2:1: \"workspaces\" needs \"sessions\", which says where the workspaces are",
+        ),
+        (
+            "[hygiene]\nsessions = { prefix = \"p\", workspaces = \"/w\" }\nworkspaces = {}",
+            "3:14: \"workspaces\" needs \"older_than\"",
+        ),
+        (
+            "[hygiene]\nsessions = { prefix = \"p\", workspaces = \"/w\" }\nworkspaces = { older_than = \"7d\", statuses = [] }",
+            "3:46: \"statuses\" is empty: no workspace would ever be deleted",
         ),
     ] {
         assert_eq!(refusals(&format!("{line}\n{}", program(""))), [expected], "{line}");
@@ -268,30 +291,35 @@ fn every_slip_outside_of_programs_is_told_exactly() {
 }
 
 #[test]
-fn keys_without_effect_are_refused_with_their_value() {
-    let tmux = program("tmux = { session = \"s\" }");
-    assert_eq!(refusals(&tmux), ["4:1: \"tmux\" has no effect in this version yet; take it out"]);
-    for line in [
-        "[init]\ncontrol_socket = \"/s\"",
-        "[init]\ntermination_log = \"/dev/termination-log\"",
-        "[tmux]\nsocket = \"other\"",
-        "[tmux]\nhistory = 10",
-        "[tmux]\nleftovers = \"adopt\"",
-        "[hygiene]\nevery = \"5m\"",
-        "[hygiene]\ndry_run = true",
-        "[hygiene]\nsessions = { prefix = \"p-\", socket = \"default\", workspaces = \"/w\", registry = \"R.json\", update = false }",
-        "[hygiene]\nworkspaces = { older_than = \"7d\", statuses = [\"completed\"] }",
-    ] {
-        let found = refusals(&format!("{line}\n{}", program("")));
-        assert!(
-            matches!(&found[..], [one] if one.contains("no effect in this version yet")),
-            "{line}: {found:?}"
-        );
-    }
+fn hygiene_is_read_with_its_defaults() {
+    let hygiene = |text: &str| good(&format!("[hygiene]\n{text}\n{}", program(""))).hygiene;
+    assert_eq!(good(&program("")).hygiene, None);
+    let nothing = Hygiene { every: Duration::from_mins(5), sessions: None, workspaces: None, dry_run: false };
+    assert_eq!(hygiene(""), Some(nothing));
+    let sessions = Sessions {
+        prefix: "p-".to_owned(),
+        socket: "default".to_owned(),
+        workspaces: "/w".into(),
+        registry: "AGENT_REGISTRY.json".to_owned(),
+        update: false,
+    };
+    let workspaces = Workspaces {
+        older_than: Duration::from_hours(7 * 24),
+        statuses: vec!["completed".to_owned(), "terminated".to_owned()],
+    };
+    let few = "sessions = { prefix = \"p-\", workspaces = \"/w\" }\nworkspaces = { older_than = \"7d\" }";
+    let read = hygiene(few).unwrap();
+    assert_eq!((read.sessions, read.workspaces), (Some(sessions), Some(workspaces)));
+    let all = "every = \"1s\"\ndry_run = true\nsessions = { prefix = \"p-\", socket = \"/s\", workspaces = \"/w\", \
+               registry = \"R\", update = true }";
+    let read = hygiene(all).unwrap();
+    assert!(read.dry_run && read.every == Duration::from_secs(1));
+    let sessions = read.sessions.unwrap();
+    assert!(sessions.update && (sessions.socket.as_str(), sessions.registry.as_str()) == ("/s", "R"));
 }
 
 #[test]
-fn keys_without_effect_are_checked_all_the_same() {
+fn slips_around_restarts_and_checks_are_told_exactly() {
     for (line, expected) in [
         (
             "restart = \"alwys\"",
@@ -530,6 +558,7 @@ fn a_whole_fleet_is_read() {
         "
 [init]
 state_file = \"/run/state.json\"
+termination_log = \"/dev/termination-log\"
 
 [shutdown]
 budget = \"1m30s\"
@@ -567,6 +596,7 @@ stop = [{ signal = \"SIGTERM\", wait = \"5s\" }]
 ",
     );
     assert_eq!(fleet.init.state_file.as_deref(), Some(Path::new("/run/state.json")));
+    assert_eq!(fleet.init.termination_log.as_deref(), Some(Path::new("/dev/termination-log")));
     assert_eq!(fleet.budget, Some(Budget::Within(Duration::from_secs(90))));
     let [web, db, log] = &fleet.programs[..] else { panic!() };
     assert_eq!((web.name.as_str(), web.main, &web.after[..]), ("web", true, &[ProgramId(1)][..]));
@@ -666,13 +696,22 @@ fn the_example_loads() {
     assert!(fleet.unwrap().programs.len() > 2);
 }
 
+#[test]
+fn the_page_about_hygiene_loads() {
+    let page = include_str!("../../docs/hygiene.md");
+    let (_, text) = page.split_once("```toml\n").unwrap();
+    let (text, _) = text.split_once("```").unwrap();
+    let hygiene = good(&format!("{text}\n{}", program(""))).hygiene.unwrap();
+    assert!(hygiene.workspaces.is_some() && hygiene.sessions.unwrap().update);
+}
+
 /// A file with every key of the contract, to be broken in every way.
 const EVERYTHING: &str = include_str!("everything.toml");
 
 #[test]
 fn every_key_is_known_and_right_in_itself() {
     let found = refusals(EVERYTHING);
-    assert!(found.iter().all(|d| d.contains("no effect in this version yet")), "{found:#?}");
+    assert!(found.is_empty(), "{found:#?}");
 }
 
 proptest! {

@@ -1,14 +1,20 @@
 //! What is to be done: the core's only output.
 
 use super::plan::ProgramId;
-use super::process::{Pgid, Pid};
+use super::process::{Exit, Pgid, Pid};
 use super::signal::Signal;
+use std::time::Duration;
 
 /// Something for the runtime to do now. None of them may block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Start a program; answered by [`Event::Spawned`](super::event::Event::Spawned).
+    /// Start a program; answered by [`Event::Spawned`](super::event::Event::Spawned), or at first by
+    /// [`Event::Called`](super::event::Event::Called) where tmux has a part in it.
     Spawn(ProgramId),
+    /// Start a tmux client that asks about a program; answered by [`Event::Called`](super::event::Event::Called).
+    Call(ProgramId, Question),
+    /// The client has ended like this: what did it say? Answered by what the [`Question`] names.
+    Hear(ProgramId, Exit),
     /// Start the command of a `run` step; answered by [`Event::StepSpawned`](super::event::Event::StepSpawned).
     RunStep(ProgramId, usize),
     /// Write the text of a `stdin` step; answered by [`Event::StdinWritten`](super::event::Event::StdinWritten).
@@ -16,7 +22,9 @@ pub enum Action {
     /// Signal a program. A group that is not there (ESRCH) is answered by
     /// [`Event::Group`](super::event::Event::Group).
     Signal(ProgramId, Target, Signal),
-    /// End a stop command or a check that took too long, with all its children.
+    /// SIGHUP for those of a program who ignore SIGTERM: an interactive shell does, and goes when its terminal goes.
+    HangUp(ProgramId, Pgid),
+    /// End a stop command, a check, a tmux client or a pass of hygiene that took too long, with all its children.
     KillCommand(Pgid),
     /// Ask whether a program is ready or well; answered by
     /// [`Event::CheckSpawned`](super::event::Event::CheckSpawned) or [`Event::Checked`](super::event::Event::Checked).
@@ -30,8 +38,18 @@ pub enum Action {
     SignalEverybody(Signal),
     /// Is anything of this group left? Answered by [`Event::Group`](super::event::Event::Group).
     Probe(ProgramId, Pgid),
+    /// What does this leader, which has outlived its first stop signal, do with signals? Answered by
+    /// [`Event::Inspected`](super::event::Event::Inspected) if it can be seen.
+    Inspect(ProgramId, Pid),
+    /// Which processes have left the groups of these programs? Answered by
+    /// [`Event::Sought`](super::event::Event::Sought).
+    Seek(Vec<ProgramId>),
+    /// Start a pass of hygiene, which has this long; answered by [`Event::PassSpawned`](super::event::Event::PassSpawned).
+    Clean(Occasion, Duration),
     /// Who is left? Answered by [`Event::Looked`](super::event::Event::Looked).
     Look,
+    /// Who is still there at half time? Answered by [`Event::Remaining`](super::event::Event::Remaining).
+    LookForLate,
     /// Stop runinit itself, until it is continued.
     StopSelf,
     /// Stop runinit and its group as Ctrl-Z would, since this program was stopped so; answered by
@@ -47,6 +65,29 @@ pub enum Action {
     Say(log::Level, String),
     /// Everything is over: write the last record, fsynced, and exit with this code.
     Finish(u8),
+}
+
+/// What tmux is asked about a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// To start it; answered by [`Event::Spawned`](super::event::Event::Spawned).
+    Start,
+    /// How it has ended; answered by [`Event::EndTold`](super::event::Event::EndTold).
+    End,
+    /// To tell its last screen and close its session; answered by [`Event::Closed`](super::event::Event::Closed).
+    Close {
+        /// Not before tmux itself has noticed the end.
+        waits: bool,
+    },
+}
+
+/// When a pass of hygiene takes place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// While programs run.
+    Regular,
+    /// When they are over, and everybody else is about to be ended.
+    End,
 }
 
 /// What a question is about.
@@ -65,4 +106,6 @@ pub enum Target {
     Group(Pgid),
     /// Its leader alone (`--single-child`).
     Leader(Pid),
+    /// One that has left its group.
+    Escapee(Pid),
 }

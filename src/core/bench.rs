@@ -2,9 +2,10 @@
 //! says it is.
 
 use super::Core;
-use super::action::Action;
+use super::action::{Action, Target};
 use super::budget::{Budget, Moment};
 use super::event::{Event, GroupState, Look, Reaped, Received};
+use super::masks::Masks;
 use super::plan::{Launch, Plan, Program, ProgramId};
 use super::process::{Exit, Pid};
 use super::signal::Signal;
@@ -18,6 +19,9 @@ pub(super) struct Bench {
     pub(super) asked: Vec<Action>,
     /// Nobody is left whenever it is looked; else the test itself tells who is.
     pub(super) is_alone: bool,
+    /// Who was inspected, and what all of them do with signals.
+    pub(super) inspected: Vec<(ProgramId, Pid)>,
+    pub(super) masks: Masks,
     /// What a probe of each group finds, once its leader has ended.
     groups: BTreeMap<ProgramId, GroupState>,
     next_pid: i32,
@@ -39,6 +43,8 @@ impl Bench {
             now: Moment::ZERO,
             asked: Vec::new(),
             is_alone: true,
+            inspected: Vec::new(),
+            masks: Masks::default(),
             groups: BTreeMap::new(),
             next_pid: 100,
         };
@@ -75,6 +81,10 @@ impl Bench {
                         self.step(Event::Group(id, state));
                     }
                 }
+                Action::Inspect(id, pid) => {
+                    self.inspected.push((id, pid));
+                    self.step(Event::Inspected(id, self.masks));
+                }
                 Action::Say(..) | Action::Record | Action::Look => {}
                 _ => self.asked.push(action),
             }
@@ -101,6 +111,15 @@ impl Bench {
     /// What was asked for since the last time.
     pub(super) fn asked(&mut self) -> Vec<Action> {
         std::mem::take(&mut self.asked)
+    }
+
+    /// Whose groups have got SIGTERM since the last time.
+    pub(super) fn told_to_stop(&mut self) -> Vec<usize> {
+        let term = |action: Action| match action {
+            Action::Signal(id, Target::Group(_), Signal::TERM) => Some(id.0),
+            _ => None,
+        };
+        self.asked().into_iter().filter_map(term).collect()
     }
 
     pub(super) fn starts(&mut self, id: usize) -> usize {

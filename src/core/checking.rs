@@ -16,6 +16,8 @@ use std::time::Duration;
 
 /// How often a program is asked whether it is ready.
 const ASK_READY_EVERY: Duration = Duration::from_millis(100);
+/// How often a tmux server is: others wait for it, and it takes a few milliseconds.
+const ASK_SERVER_EVERY: Duration = Duration::from_millis(10);
 
 impl Program {
     /// When a question is to be asked, an answer is due, or readiness is.
@@ -51,7 +53,7 @@ impl Core {
         }
     }
 
-    fn is_ready(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
+    pub(super) fn is_ready(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
         self.stop_asking(id, out);
         let spec = &self.plan.programs[id.0];
         let every = spec.health.as_ref().map(|health| health.every);
@@ -62,6 +64,7 @@ impl Core {
         if tells {
             self.note(now, Some(id), "ready");
             self.say(Level::Info, id, "is ready", out);
+            self.record_soon(now);
         }
     }
 
@@ -142,7 +145,11 @@ impl Core {
         }
         match (self.purpose(id), yes) {
             (Purpose::Ready, true) => self.is_ready(id, now, out),
-            (Purpose::Ready, false) => self.programs[id.0].asking.next = Some(now + ASK_READY_EVERY),
+            (Purpose::Ready, false) => {
+                let is_server = self.plan.programs[id.0].is_server();
+                let wait = if is_server { ASK_SERVER_EVERY } else { ASK_READY_EVERY };
+                self.programs[id.0].asking.next = Some(now + wait);
+            }
             (Purpose::Health, _) => self.health_answered(id, yes, now, out),
         }
     }
@@ -163,7 +170,7 @@ impl Core {
     }
 
     /// Stops a program that has failed although it runs.
-    fn stop_for(&mut self, id: ProgramId, fault: Fault, now: Moment, out: &mut Vec<Action>) {
+    pub(super) fn stop_for(&mut self, id: ProgramId, fault: Fault, now: Moment, out: &mut Vec<Action>) {
         self.programs[id.0].fault = Some(fault);
         self.programs[id.0].readiness = Readiness::NotYet { until: None };
         self.note(now, Some(id), fault.to_string());

@@ -5,20 +5,40 @@ use super::budget::Moment;
 use super::event::{GroupState, Reaped};
 use super::plan::{End, OnFailure, ProgramId};
 use super::process::{Exit, Pid};
-use super::program::{Program, Readiness, State, StoppedBy};
+use super::program::{Hold, Program, Readiness, State, StoppedBy};
 use super::shutdown::{Reason, format_ms};
 use super::signal::Signal;
 use super::{Child, Core};
 use log::Level;
+
+impl Program {
+    /// How its cascade went, once it is over; for people.
+    pub fn how_it_stopped(&self) -> Option<(Level, String)> {
+        let Self { exit, taken, stopped_by, .. } = self;
+        let (exit, by, first, last) = (exit.as_ref()?, stopped_by.as_ref()?, taken.first()?, taken.last()?);
+        let took = format_ms(last.until.unwrap_or(last.at).saturating_sub(first.at));
+        if last.what != StoppedBy::Signal(Signal::KILL) {
+            return Some((Level::Info, format!("{exit} after {by}, in {took}")));
+        }
+        let ignored: Vec<String> = taken[..taken.len() - 1].iter().map(|t| t.what.to_string()).collect();
+        let text = if ignored.is_empty() {
+            format!("killed after {took}")
+        } else {
+            format!("killed after {took}: it did not end on {}", ignored.join(", "))
+        };
+        Some((Level::Warn, text))
+    }
+}
 
 impl Core {
     pub(super) fn on_reaped(&mut self, reaped: &[Reaped], now: Moment, out: &mut Vec<Action>) {
         // Their numbers are free from now on: first it is forgotten whose they were, then decided what that means.
         let ended: Vec<(Child, &Reaped)> =
             reaped.iter().filter_map(|child| self.forget(child.pid).zip(Some(child))).collect();
+        self.forget_escapees(reaped);
         for (child, reaped) in &ended {
             if let Child::Leader(id) = child {
-                self.leader_ended(*id, reaped.exit, now, out);
+                self.leader_ended(*id, Some(reaped.exit), now, out);
             }
         }
         if self.finished {
@@ -30,6 +50,8 @@ impl Core {
                 Child::Leader(_) => {}
                 Child::StopCommand(id) => self.stop_command_ended(id, reaped.exit, now, out),
                 Child::CheckCommand(id) => self.answered(id, reaped.exit == Exit::Code(0), now, out),
+                Child::TmuxClient(id) => out.push(Action::Hear(id, reaped.exit)),
+                Child::Pass => self.pass_ended(reaped.exit, out),
             }
         }
         if !reaped.is_empty() {
@@ -48,6 +70,8 @@ impl Core {
             Child::Leader(_) => true,
             Child::StopCommand(id) => self.forget_stop_command(id, pid),
             Child::CheckCommand(id) => self.forget_check_command(id, pid),
+            Child::TmuxClient(id) => self.forget_client(id, pid),
+            Child::Pass => self.cleaning.forget(pid),
         };
         is_awaited.then_some(child)
     }
@@ -63,33 +87,53 @@ impl Core {
         }
     }
 
-    fn leader_ended(&mut self, id: ProgramId, exit: Exit, now: Moment, out: &mut Vec<Action>) {
-        let program = &mut self.programs[id.0];
-        program.exit = Some(exit);
-        self.note(now, Some(id), exit.to_string());
+    /// `None`: nobody knows how.
+    pub(super) fn leader_ended(
+        &mut self,
+        id: ProgramId,
+        exit: Option<Exit>,
+        now: Moment,
+        out: &mut Vec<Action>,
+    ) {
+        self.cut_call(id, out);
+        self.programs[id.0].exit = exit;
+        let exit = exit.map_or_else(|| "ended; nobody knows how".to_owned(), |exit| exit.to_string());
+        self.note(now, Some(id), exit.clone());
         let program = &mut self.programs[id.0];
         match &mut program.state {
             State::Running { pgid, .. } => {
-                program.state = State::Leaderless { pgid: *pgid };
+                program.state = State::Leaderless { pgid: Some(*pgid) };
                 program.stopped_by = Some(StoppedBy::Itself);
                 // A main program's code is runinit's code, and so told already.
                 let is_news = self.is_failure(id) && !self.plan.programs[id.0].main;
                 let level = if is_news { Level::Warn } else { Level::Info };
-                self.say(level, id, &exit.to_string(), out);
+                self.say(level, id, &exit, out);
                 self.decide(id, now, out);
             }
             State::Stopping { leader, .. } | State::Survived { leader, .. } => {
                 *leader = None;
+                self.seek(id);
                 self.decide(id, now, out);
             }
             // Without a leader there is none to end.
-            State::Waiting { .. } | State::Starting { .. } | State::Leaderless { .. } | State::Ended => {}
+            State::Waiting { .. }
+            | State::Starting { .. }
+            | State::Leaderless { .. }
+            | State::Closing
+            | State::Ended => {}
         }
         self.record_soon(now);
     }
 
     pub(super) fn on_group(&mut self, id: ProgramId, state: GroupState, now: Moment, out: &mut Vec<Action>) {
         match (&self.programs[id.0].state, state) {
+            // It was known already that nobody is in it.
+            (
+                State::Leaderless { pgid: None }
+                | State::Stopping { pgid: None, .. }
+                | State::Survived { pgid: None, .. },
+                _,
+            ) => {}
             (State::Leaderless { .. }, GroupState::Alive) => {
                 self.say(Level::Info, id, "has left processes behind", out);
                 self.begin_cascade(id, now, out);
@@ -100,7 +144,7 @@ impl Core {
                 | State::Stopping { leader: None, .. }
                 | State::Survived { leader: None, .. },
                 GroupState::Empty,
-            ) => self.group_ended(id, now, out),
+            ) => self.group_is_empty(id, now, out),
             (State::Stopping { leader: None, .. }, GroupState::Alive) => {
                 self.go_on_without_leader(id, now, out);
                 self.probe_later(id, now);
@@ -113,47 +157,45 @@ impl Core {
                 | State::Survived { .. }
                 | State::Waiting { .. }
                 | State::Starting { .. }
+                | State::Closing
                 | State::Ended,
                 _,
             ) => {}
         }
     }
 
-    pub(super) fn group_ended(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
+    /// Nothing of it is left, neither in its group nor outside.
+    pub(super) fn nothing_is_left(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
         self.cut_stop_command(id, out);
         let program = &mut self.programs[id.0];
         program.close_last_step(now);
         let by_step = program.taken.last().map(|taken| taken.what);
         let was_late = matches!(program.state, State::Survived { .. });
-        program.state = State::Ended;
+        program.state = State::Closing;
+        program.escapees.clear();
         if program.stopped_by != Some(StoppedBy::Itself) {
             program.stopped_by = if was_late { Some(StoppedBy::Sweep) } else { by_step };
             self.tell_how_it_stopped(id, out);
         }
         self.record_soon(now);
-        if !self.succeed(id, now, out) {
+        if self.plan.programs[id.0].is_agent() {
+            self.close(id, now, out);
+        } else {
+            self.is_gone(id, now, out);
+        }
+    }
+
+    /// Nothing of it is left, its session included.
+    pub(super) fn is_gone(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
+        self.programs[id.0].state = State::Ended;
+        if !self.succeed(id, now, out) && !self.held_ended(id, now) {
             self.restart_if_planned(id, now, out);
         }
     }
 
     fn tell_how_it_stopped(&self, id: ProgramId, out: &mut Vec<Action>) {
-        let Program { exit, taken, stopped_by, .. } = &self.programs[id.0];
-        let (Some(exit), Some(by), Some(first), Some(last)) = (exit, stopped_by, taken.first(), taken.last())
-        else {
-            return;
-        };
-        let took = last.until.unwrap_or(last.at).saturating_sub(first.at);
-        let took = format_ms(took);
-        if last.what == StoppedBy::Signal(Signal::KILL) {
-            let ignored: Vec<String> = taken[..taken.len() - 1].iter().map(|t| t.what.to_string()).collect();
-            let text = if ignored.is_empty() {
-                format!("killed after {took}")
-            } else {
-                format!("killed after {took}: it did not end on {}", ignored.join(", "))
-            };
-            self.say(Level::Warn, id, &text, out);
-        } else {
-            self.say(Level::Info, id, &format!("{exit} after {by}, in {took}"), out);
+        if let Some((level, text)) = self.programs[id.0].how_it_stopped() {
+            self.say(level, id, &text, out);
         }
     }
 
@@ -185,9 +227,20 @@ impl Core {
     }
 
     pub(super) fn end_if_nobody_is_left(&mut self, now: Moment, out: &mut Vec<Action>) {
-        if self.shutdown.is_none() && self.programs.iter().all(Program::has_no_future) {
+        if self.shutdown.is_none() && self.has_nobody_a_future() {
             self.begin_shutdown(Reason::AllExited, None, now, out);
         }
+    }
+
+    /// True if no program is left but those that are there for others.
+    pub(super) fn has_nobody_a_future(&self) -> bool {
+        let mut all = self.plan.programs.iter().zip(&self.programs);
+        all.all(|(spec, program)| spec.is_server() || (program.has_no_future() && program.hold == Hold::Free))
+    }
+
+    /// True for a program whose last end was none that counts as a failure.
+    pub fn has_ended_well(&self, id: ProgramId) -> bool {
+        !self.is_failure(id)
     }
 
     pub(super) fn is_failure(&self, id: ProgramId) -> bool {

@@ -1,8 +1,12 @@
 //! What happened: the core's only input besides the time.
 
+use super::commanding::Command;
+use super::half_time::Remaining;
+use super::masks::Masks;
 use super::plan::{Plan, ProgramId};
 use super::process::{Exit, Pgid, Pid};
 use super::signal::Signal;
+use crate::tmux::Ended;
 use std::time::Duration;
 
 /// Something that happened outside the core.
@@ -18,6 +22,8 @@ pub enum Event {
     CouldNotStop(ProgramId, Signal),
     /// The answer to [`Action::Reload`](super::action::Action::Reload), if there was nothing wrong with the file.
     Reloaded(Box<Plan>),
+    /// Somebody asks for something, to which there is no [objection](super::Core::objection).
+    Asked(Command),
     /// A signal came to runinit.
     Signal(Received),
     /// The answer to [`Action::Spawn`](super::action::Action::Spawn).
@@ -26,6 +32,17 @@ pub enum Event {
     StepSpawned(ProgramId, Option<Pid>),
     /// The answer to [`Action::WriteStdin`](super::action::Action::WriteStdin).
     StdinWritten(ProgramId, bool),
+    /// The answer to [`Action::Call`](super::action::Action::Call), and to
+    /// [`Action::Spawn`](super::action::Action::Spawn) where tmux has a part in the start: the client that was started, or
+    /// `None` if it could not be.
+    Called(ProgramId, Option<Pid>),
+    /// The process in a program's pane has ended; tmux knows how.
+    PaneEnded(ProgramId),
+    /// What tmux says to [`Question::End`](super::action::Question::End).
+    EndTold(ProgramId, Ended),
+    /// What tmux says to [`Question::Close`](super::action::Question::Close): false if the session has to stay a moment
+    /// longer.
+    Closed(ProgramId, bool),
     /// A program says something about itself.
     Notified(ProgramId, Notice),
     /// The answer to [`Action::Ask`](super::action::Action::Ask) if a command is to answer; `None` if it could not
@@ -35,8 +52,17 @@ pub enum Event {
     Checked(ProgramId, bool),
     /// The answer to [`Action::Probe`](super::action::Action::Probe), or a signal that found no group (ESRCH).
     Group(ProgramId, GroupState),
+    /// The answer to [`Action::Inspect`](super::action::Action::Inspect).
+    Inspected(ProgramId, Masks),
+    /// The answer to [`Action::Seek`](super::action::Action::Seek), for each program that was asked about: who lives and
+    /// has left its group, as far as anybody can tell.
+    Sought(Vec<(ProgramId, Vec<Other>)>),
     /// The answer to [`Action::Look`](super::action::Action::Look).
     Looked(Look),
+    /// The answer to [`Action::LookForLate`](super::action::Action::LookForLate).
+    Remaining(Remaining),
+    /// The answer to [`Action::Clean`](super::action::Action::Clean); `None` if the pass could not start.
+    PassSpawned(Option<Pid>),
 }
 
 /// What a program says about itself (`sd_notify(3)`, or s6's newline).
@@ -132,6 +158,8 @@ pub struct Other {
     pub pid: Pid,
     /// Its process group, if that can be signalled.
     pub pgid: Option<Pgid>,
+    /// The program whose group it has left, if one is known.
+    pub program: Option<ProgramId>,
     /// Its command line, cut short.
     pub command: String,
     /// Its state as a letter: R, S, D, T (proc(5)).

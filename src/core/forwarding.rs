@@ -37,7 +37,14 @@ impl Core {
             // First: a program that goes on in the background and reads is stopped at once again (SIGTTIN).
             out.push(Action::GiveTerminal);
         }
-        for id in self.ids().filter(|id| !self.has_heard(*id, &received)) {
+        for id in self.ids() {
+            if self.has_heard(id, &received) || self.plan.programs[id.0].is_server() {
+                continue;
+            }
+            if matches!(self.programs[id.0].state, State::Starting { .. }) {
+                // It may be there already, and tmux is about to tell.
+                self.programs[id.0].early.insert(signal);
+            }
             self.forward_to(id, signal, out);
         }
         if is_terminal_stop(signal) && self.plan.terminal_stops == TerminalStops::ForwardAndStop {

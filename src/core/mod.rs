@@ -12,21 +12,37 @@
 //! | what an exit means                                | `ending`      |
 //! | whether and when it is started again              | `restarting`  |
 //! | another plan in the middle of a run               | `reloading`   |
+//! | what people ask for while it runs                 | `commanding`  |
 //! | where a signal goes                               | `forwarding`  |
 //! | a cascade, step by step                           | `stopping`    |
+//! | what a late program does with signals             | `masks`       |
+//! | what a leader leaves behind                       | `leaving`     |
 //! | when a shutdown begins, whose turn it is, the end | `shutdown`    |
+//! | what tmux is asked                                | `calling`     |
 //! | processes that nobody manages                     | `sweep`       |
+//! | who had left all groups and had to be stopped     | `strays`      |
+//! | who is still there at half time                   | `half_time`   |
 //! | how the budget is shared                          | `share`       |
+//! | the whole shutdown in one line                    | `last_words`  |
+//! | when it is cleaned up behind agents               | `cleaning`    |
 
 pub mod action;
 #[cfg(test)]
 mod bench;
 pub mod budget;
+mod calling;
 mod checking;
+mod cleaning;
+pub mod commanding;
 pub mod confinement;
 mod ending;
 pub mod event;
 mod forwarding;
+pub mod half_time;
+pub mod hygiene;
+mod last_words;
+mod leaving;
+pub mod masks;
 pub mod order;
 pub mod plan;
 pub mod policy;
@@ -41,16 +57,18 @@ pub mod signal;
 mod simulation;
 mod starting;
 mod stopping;
+pub mod strays;
 pub mod sweep;
 pub mod timeline;
 
 use action::Action;
 use budget::{Budget, Moment};
+use cleaning::Cleaning;
 use event::Event;
 use log::Level;
 use order::Order;
 use plan::{Plan, ProgramId, Step};
-use program::{Program, State};
+use program::{Fate, Program, State};
 use shutdown::Shutdown;
 use signal::Signal;
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,6 +88,7 @@ pub struct Core {
     /// Whose leader or stop command a child is.
     children: BTreeMap<process::Pid, Child>,
     shutdown: Option<Shutdown>,
+    cleaning: Cleaning,
     /// Signals that came before the main program could be started; each is kept once.
     early: BTreeSet<Signal>,
     reaped: ReapCount,
@@ -78,6 +97,8 @@ pub struct Core {
     timeline: Timeline,
     /// The record says less than is known since then.
     record_due: Option<Moment>,
+    /// Nobody who has left a group is looked for before.
+    seek_from: Moment,
     finished: bool,
 }
 
@@ -87,6 +108,9 @@ enum Child {
     Leader(ProgramId),
     StopCommand(ProgramId),
     CheckCommand(ProgramId),
+    TmuxClient(ProgramId),
+    /// A pass of hygiene.
+    Pass,
 }
 
 /// How many children were reaped in the whole run.
@@ -100,21 +124,27 @@ pub struct ReapCount {
 
 impl Core {
     /// A core that has not started anything yet. Cascades without a SIGKILL get one, unless the budget is forever.
-    pub fn new(plan: Plan) -> Self {
+    pub fn new(mut plan: Plan) -> Self {
+        let count = plan.programs.len();
+        plan.programs.append(&mut plan.left);
         let plan = complete(plan);
-        Self {
+        let mut core = Self {
             order: Order::new(&plan.programs),
             programs: plan.programs.iter().map(|_| Program::new()).collect(),
             children: BTreeMap::new(),
             shutdown: None,
+            cleaning: Cleaning::new(plan.hygiene.is_some()),
             early: BTreeSet::new(),
             reaped: ReapCount::default(),
             random: plan.seed,
             plan,
             timeline: Timeline::default(),
             record_due: None,
+            seek_from: Moment::ZERO,
             finished: false,
-        }
+        };
+        core.programs[count..].iter_mut().for_each(|left| left.fate = Fate::Removed);
+        core
     }
 
     /// Takes in one event and adds what is to be done about it to `out`.
@@ -130,6 +160,7 @@ impl Core {
             Event::Stopped(pid, signal) => self.on_stopped(pid, signal, now, out),
             Event::CouldNotStop(id, signal) => self.on_could_not_stop(id, signal, out),
             Event::Reloaded(plan) => self.on_reload(*plan, now, out),
+            Event::Asked(command) => self.on_asked(command, now, out),
             Event::Signal(received) => self.on_signal(received, now, out),
             Event::Spawned(id, result) => self.on_spawned(id, result, now, out),
             Event::StepSpawned(id, pid) => self.on_step_spawned(id, pid, now, out),
@@ -137,8 +168,16 @@ impl Core {
             Event::Notified(id, notice) => self.on_notice(id, &notice, now, out),
             Event::CheckSpawned(id, pid) => self.on_check_spawned(id, pid, now, out),
             Event::Checked(id, answer) => self.on_answer(id, answer, now, out),
+            Event::Called(id, pid) => self.on_called(id, pid, now, out),
+            Event::PaneEnded(id) => self.on_pane_ended(id, now, out),
+            Event::EndTold(id, ended) => self.on_end_told(id, ended, now, out),
+            Event::Closed(id, is_closed) => self.on_closed(id, is_closed, now, out),
             Event::Group(id, state) => self.on_group(id, state, now, out),
+            Event::Inspected(id, masks) => self.programs[id.0].masks = Some(masks),
+            Event::Sought(found) => self.on_sought(found, now, out),
             Event::Looked(look) => self.on_looked(look, now, out),
+            Event::Remaining(remaining) => self.on_remaining(&remaining, now, out),
+            Event::PassSpawned(pid) => self.on_pass_spawned(pid, out),
         }
         if is_tick {
             self.on_tick(now, out);
@@ -152,17 +191,26 @@ impl Core {
     fn on_tick(&mut self, now: Moment, out: &mut Vec<Action>) {
         if self.is_time_up(now) {
             self.kill_all(now, out);
+            self.stop_cleaning(out);
         } else {
             self.end_overdue_steps(now, out);
+            self.end_overdue_pass(now, out);
             self.probe_if_due(now, out);
         }
+        self.call_again_or_give_up(now, out);
         if self.shutdown.is_some() {
             self.end_overdue_sweep(now, out);
             self.advance_shutdown(now, out);
+            self.look_at_half_time(now, out);
         } else {
+            // First: nobody is asked any more how somebody is who is to stop.
+            self.stop_held(now, out);
             self.ask_and_give_up(now, out);
+            self.stop_without_terminal(now, out);
             self.start_next(now, out);
+            self.clean_if_due(now, out);
         }
+        self.seek_if_wanted(now, out);
         // At the end of a round, when it is known whether anything is left to tell before the last record.
         if !self.finished && self.record_due.is_some_and(|due| due <= now) {
             self.record_due = None;
@@ -178,14 +226,22 @@ impl Core {
         let programs = self.programs.iter().enumerate().filter_map(|(index, program)| match program.state {
             State::Waiting { not_before, .. } if self.may_start(ProgramId(index)) => Some(not_before),
             State::Stopping { cascade, .. } => cascade.deadline(),
+            // The one that it has waited for has gone since the last tick.
+            State::Running { .. } | State::Leaderless { .. } if self.may_stop_by_hand(ProgramId(index)) => {
+                Some(Moment::ZERO)
+            }
             _ => None,
         });
         let checks =
             self.programs.iter().filter(|_| self.shutdown.is_none()).filter_map(Program::check_deadline);
+        let calls = self.programs.iter().filter_map(Program::call_deadline);
         programs
             .chain(checks)
+            .chain(calls)
             .chain(self.shutdown.as_ref().and_then(Shutdown::deadline))
+            .chain(self.cleaning.deadline(self.shutdown.is_some()))
             .chain(self.record_due)
+            .chain(self.programs.iter().any(|program| program.is_sought).then_some(self.seek_from))
             .min()
     }
 
@@ -204,6 +260,19 @@ impl Core {
     /// One program.
     pub fn program(&self, id: ProgramId) -> Option<&Program> {
         self.programs.get(id.0)
+    }
+
+    /// The commands about programs that have not been reaped yet: stop commands and checks.
+    pub fn commands(&self) -> impl Iterator<Item = (ProgramId, process::Pid)> {
+        self.children.iter().filter_map(|(pid, child)| match *child {
+            Child::Leader(_) | Child::Pass => None,
+            Child::StopCommand(id) | Child::CheckCommand(id) | Child::TmuxClient(id) => Some((id, *pid)),
+        })
+    }
+
+    /// True for a child that was started and has not been reaped.
+    pub fn is_child(&self, pid: process::Pid) -> bool {
+        self.children.contains_key(&pid)
     }
 
     /// The shutdown, once it has begun.
@@ -243,22 +312,28 @@ impl Core {
     }
 
     fn record_soon(&mut self, now: Moment) {
-        self.record_due.get_or_insert(now + RECORD_EVERY);
+        if self.plan.keeps_record {
+            self.record_due.get_or_insert(now + RECORD_EVERY);
+        }
     }
 
-    fn record_now(&mut self, now: Moment) {
-        self.record_due = Some(now);
+    fn record_by(&mut self, at: Moment) {
+        if self.plan.keeps_record {
+            self.record_due = Some(self.record_due.map_or(at, |due| due.min(at)));
+        }
     }
 }
 
 /// A plan in which every cascade ends with a SIGKILL, unless the budget is forever.
 fn complete(mut plan: Plan) -> Plan {
-    if plan.budget != Budget::Forever {
-        for program in &mut plan.programs {
-            if !program.stop.iter().any(Step::is_kill) {
-                program.stop.push(Step::signal(Signal::KILL, stopping::KILL_WAIT));
-            }
-        }
+    for program in &mut plan.programs {
+        complete_cascade(program, plan.budget);
     }
     plan
+}
+
+fn complete_cascade(program: &mut plan::Program, budget: Budget) {
+    if budget != Budget::Forever && !program.stop.iter().any(Step::is_kill) {
+        program.stop.push(Step::signal(Signal::KILL, stopping::KILL_WAIT));
+    }
 }

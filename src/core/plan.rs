@@ -3,8 +3,11 @@
 use super::budget::Budget;
 use super::confinement::Confinement;
 use super::event::{SpawnFailure, SpawnFailureKind};
+use super::hygiene::Hygiene;
 use super::policy::{Backoff, Health, Ready, Restart};
+use super::process::Pid;
 use super::signal::Signal;
+use crate::tmux::{Session, Socket};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -19,6 +22,10 @@ pub struct ProgramId(pub usize);
 pub struct Plan {
     /// In the order of the file; dependencies are in [`Program::after`].
     pub programs: Vec<Program>,
+    /// What a run that was killed has left: it is taken over, stopped, and in no plan any more.
+    pub left: Vec<Program>,
+    /// How agents live in tmux, those that are added later too.
+    pub tmux: Tmux,
     /// The whole shutdown's time.
     pub budget: Budget,
     /// What becomes of a signal on its way to every program.
@@ -31,12 +38,18 @@ pub struct Plan {
     pub terminal_stops: TerminalStops,
     /// What becomes of those who are left when the main program has ended.
     pub end: End,
+    /// Somebody keeps a record, and wants to know when there is something new for it.
+    pub keeps_record: bool,
     /// The signal that has the plan read again, instead of being forwarded.
     pub reload_on: Option<Signal>,
+    /// What is cleaned up behind agents.
+    pub hygiene: Option<Hygiene>,
     /// Where the jitter of restarts begins, so that a fleet of containers does not restart in step.
     pub seed: u64,
     /// Codes of the main program for which runinit exits with 0 (tini's `-e`).
     pub zero_codes: Vec<i32>,
+    /// Every program carries a mark that finds what has left its group; a wrapper leaves the environment as it is.
+    pub marks_programs: bool,
     /// The code of a main program that could not be started.
     pub failed_start: fn(&SpawnFailure) -> i32,
 }
@@ -47,15 +60,20 @@ impl Plan {
     pub fn new(programs: Vec<Program>, budget: Budget) -> Self {
         Self {
             programs,
+            left: Vec::new(),
+            tmux: Tmux::default(),
             budget,
             rewrite: Rewrite::new(),
             single_child: false,
             stops_on: vec![Signal::TERM, Signal::INT, Signal::QUIT],
             terminal_stops: TerminalStops::default(),
             end: End::Sweep,
+            keeps_record: true,
             reload_on: None,
+            hygiene: None,
             seed: 0,
             zero_codes: Vec::new(),
+            marks_programs: false,
             failed_start: shell_code,
         }
     }
@@ -68,6 +86,34 @@ pub fn shell_code(failure: &SpawnFailure) -> i32 {
         SpawnFailureKind::NotExecutable => 126,
         SpawnFailureKind::NoRoom => 111,
     }
+}
+
+/// What is the same for all agents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tmux {
+    /// Where their server listens.
+    pub socket: Socket,
+    /// The lines of a last screen that are kept.
+    pub history: u32,
+    /// What becomes of sessions that a run that was killed has left.
+    pub leftovers: Leftovers,
+}
+
+impl Default for Tmux {
+    fn default() -> Self {
+        let socket = Socket::parse(Socket::PRIVATE);
+        Self { socket, history: Session::HISTORY, leftovers: Leftovers::default() }
+    }
+}
+
+/// What becomes of tmux sessions that a run that was killed has left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Leftovers {
+    /// They are stopped before anything else is started in tmux.
+    #[default]
+    Stop,
+    /// A program whose session is there goes on in it; the others are stopped.
+    Adopt,
 }
 
 /// What becomes of SIGTSTP, SIGTTIN and SIGTTOU when somebody sends them to runinit.
@@ -102,6 +148,10 @@ pub struct Program {
     pub name: String,
     /// How it is started.
     pub launch: Launch,
+    /// Whose child it is.
+    pub kind: Kind,
+    /// It is taken over and not started if it is there already, led by this process.
+    pub runs_as: Option<Pid>,
     /// Its end is the end of everything, its code runinit's code.
     pub main: bool,
     /// Started after these, stopped before them.
@@ -124,6 +174,18 @@ pub struct Program {
     pub restart: Restart,
     /// How soon.
     pub backoff: Backoff,
+}
+
+/// Whose child a program is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// runinit's own.
+    #[default]
+    Process,
+    /// runinit's own, and the tmux server in which others live. It is there for them alone: nobody waits for its end.
+    TmuxServer(Socket),
+    /// A tmux server's: the program of a pane. It leads a kernel session, all of which is its own.
+    Agent(Session),
 }
 
 /// How a command is started.
@@ -229,6 +291,8 @@ pub enum StepAction {
     Run(Vec<OsString>),
     /// Writes a text to the program's standard input.
     Stdin(String),
+    /// Presses keys in its terminal.
+    Keys(Vec<String>),
     /// Sends a signal.
     Signal(Signal),
     /// Sends the signal that began the shutdown, or SIGTERM if none did: a wrapper's first step.
@@ -241,6 +305,14 @@ impl Step {
         Self { action: StepAction::Signal(signal), wait }
     }
 
+    /// True for a command, a text or keys: what a leader has left behind does not understand them.
+    pub fn is_for_leader(&self) -> bool {
+        match self.action {
+            StepAction::Run(_) | StepAction::Stdin(_) | StepAction::Keys(_) => true,
+            StepAction::Signal(_) | StepAction::Received => false,
+        }
+    }
+
     /// True for the step after which nothing more can be done.
     pub fn is_kill(&self) -> bool {
         self.action == StepAction::Signal(Signal::KILL)
@@ -248,11 +320,31 @@ impl Step {
 }
 
 impl Program {
+    /// True for one that lives in a tmux session.
+    pub fn is_agent(&self) -> bool {
+        matches!(self.kind, Kind::Agent(_))
+    }
+
+    /// The tmux session that it lives in, if it does.
+    pub fn session(&self) -> Option<&Session> {
+        match &self.kind {
+            Kind::Agent(session) => Some(session),
+            Kind::Process | Kind::TmuxServer(_) => None,
+        }
+    }
+
+    /// True for one that is there for others alone.
+    pub fn is_server(&self) -> bool {
+        matches!(self.kind, Kind::TmuxServer(_))
+    }
+
     /// A program with nothing but a name and a command; everything else as in an empty configuration.
     pub fn new(name: &str, launch: Launch) -> Self {
         Self {
             name: name.to_owned(),
             launch,
+            kind: Kind::default(),
+            runs_as: None,
             main: false,
             after: Vec::new(),
             stop: default_stop(),
@@ -264,6 +356,15 @@ impl Program {
             health: None,
             restart: Restart::default(),
             backoff: Backoff::default(),
+        }
+    }
+}
+
+impl Program {
+    /// Takes a SIGKILL that nobody wrote down out of the cascade, for a budget that never kills.
+    pub fn forget_default_kill(&mut self) {
+        if self.stop == default_stop() {
+            self.stop.retain(|step| !step.is_kill());
         }
     }
 }

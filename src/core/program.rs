@@ -5,18 +5,27 @@
 //! | `Waiting`    | none   | none     | its turn: `Starting`; a shutdown: `Ended`                                  |
 //! | `Starting`   | asked  | asked    | the answer: `Running`, `Ended`, or `Waiting` again if there was no room    |
 //! | `Running`    | alive  | alive    | its leader's end: `Leaderless`; its turn in a shutdown: `Stopping`         |
-//! | `Leaderless` | ended  | unknown  | the probe: `Ended` if the group is empty, else `Stopping`                  |
-//! | `Stopping`   | either | alive    | an empty group: `Ended`; the wait after SIGKILL is over: `Survived`        |
-//! | `Survived`   | either | alive    | an empty group, however late: `Ended`                                      |
-//! | `Ended`      | none   | none     | nothing, or a restart: `Waiting`                                           |
+//! | `Leaderless` | ended  | unknown  | the probe: `Stopping` if anything of the group is left                     |
+//! | `Leaderless` | ended  | empty    | nobody has left it: `Ended`; somebody has, and its turn comes: `Stopping`  |
+//! | `Stopping`   | either | either   | nothing is left: `Ended`; the wait after SIGKILL is over: `Survived`       |
+//! | `Survived`   | either | either   | nothing is left, however late: `Ended`                                     |
+//! | `Closing`    | none   | none     | tmux has closed its session, or is not waited for any longer: `Ended`      |
+//! | `Ended`      | none   | none     | nothing, or a restart, its own or somebody's: `Waiting`                    |
 //!
-//! Stopped means empty: a program has ended when its whole group is gone, not when its leader exits.
+//! Stopped means empty: a program has ended when its whole group is gone and all that has left it, not when its leader
+//! exits. One that ends well leaves its daemons alone, though, until its turn in a shutdown comes.
+//!
+//! For one in a tmux session, its group is all of the kernel session that its leader leads, and `Closing` comes before
+//! `Ended`. `Starting` and `Closing` last as long as tmux takes, and its leader's end is known when tmux has told it.
 
+use super::action::Question;
 use super::budget::Moment;
 use super::event::SpawnFailure;
+use super::masks::Masks;
 use super::plan;
 use super::process::{Exit, Pgid, Pid};
 use super::signal::Signal;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -30,7 +39,7 @@ pub enum State {
         /// How many starts have found no room.
         tries: u32,
     },
-    /// Its start has been asked for; the answer comes before anything else does.
+    /// Its start has been asked for; the answer comes before anything else does, unless tmux has to give it.
     Starting {
         /// How many starts have found no room before.
         tries: u32,
@@ -42,17 +51,17 @@ pub enum State {
         /// Its group.
         pgid: Pgid,
     },
-    /// Its leader has ended; a probe of the group is under way.
+    /// Its leader has ended; a probe of the group is under way, or what has left that goes on.
     Leaderless {
-        /// Its group.
-        pgid: Pgid,
+        /// Its group; `None`: nobody is in it any more.
+        pgid: Option<Pgid>,
     },
     /// Its cascade is under way.
     Stopping {
         /// Its leader, while that lives.
         leader: Option<Pid>,
-        /// Its group.
-        pgid: Pgid,
+        /// Its group; `None`: nobody is in it any more.
+        pgid: Option<Pgid>,
         /// How far the cascade is.
         cascade: Cascade,
     },
@@ -60,9 +69,11 @@ pub enum State {
     Survived {
         /// Its leader, while that lives.
         leader: Option<Pid>,
-        /// Its group.
-        pgid: Pgid,
+        /// Its group; `None`: nobody is in it any more.
+        pgid: Option<Pgid>,
     },
+    /// Nothing of it is left but its tmux session, which is about to be closed.
+    Closing,
     /// Nothing of it is left, or it never was.
     Ended,
 }
@@ -106,6 +117,8 @@ pub enum StoppedBy {
     Run,
     /// A text on its standard input.
     Stdin,
+    /// Keys in its terminal.
+    Keys,
     /// A signal.
     Signal(Signal),
     /// The last sweep.
@@ -120,6 +133,7 @@ impl fmt::Display for StoppedBy {
             Self::Itself => f.write_str("itself"),
             Self::Run => f.write_str("run"),
             Self::Stdin => f.write_str("stdin"),
+            Self::Keys => f.write_str("keys"),
             Self::Signal(signal) => signal.fmt(f),
             Self::Sweep => f.write_str("sweep"),
             Self::Nothing => f.write_str("nothing"),
@@ -155,6 +169,8 @@ pub struct Program {
     pub stopped_by: Option<StoppedBy>,
     /// The steps of its cascade so far. At most as many as its cascade has.
     pub taken: Vec<Taken>,
+    /// What its leader did with signals when it had outlived its first stop signal; `None` if it never did.
+    pub masks: Option<Masks>,
     /// Whether those that come after it may start.
     pub readiness: Readiness,
     /// The question that is asked about it, or will be.
@@ -165,8 +181,36 @@ pub struct Program {
     pub restarting: Restarting,
     /// What another plan has made of it.
     pub fate: Fate,
+    /// What somebody has asked of it.
+    pub hold: Hold,
+    /// It was added while everything ran, and is in no file.
+    pub added: bool,
+    /// Signals that came while tmux was asked to start it; each is kept once.
+    pub early: BTreeSet<Signal>,
+    /// What tmux is asked about it, while the answer is awaited.
+    pub call: Option<Call>,
     /// What it says about itself, in its own words; bounded by whoever hears it.
     pub status: Option<String>,
+    /// Who had left its group when it was looked for last, and what they were sent in this step. At most as many as there
+    /// are processes.
+    pub escapees: BTreeMap<Pid, Option<Signal>>,
+    /// They are to be looked for at the end of this round.
+    pub(super) is_sought: bool,
+}
+
+/// A question to tmux. Never two at a time about one program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// What is asked.
+    pub question: Question,
+    /// The client that asks, while it runs.
+    pub command: Option<Pid>,
+    /// No answer by then is none.
+    pub until: Moment,
+    /// When it is asked again, since tmux did not know yet.
+    pub again: Option<Moment>,
+    /// How long was waited for that; the next wait is twice as long.
+    pub waited: Duration,
 }
 
 /// What another plan has made of a program.
@@ -179,6 +223,18 @@ pub enum Fate {
     Replaced(Box<plan::Program>),
     /// It is no longer in the plan.
     Removed,
+}
+
+/// What somebody has asked of a program. Its policy does not count meanwhile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hold {
+    /// Nothing.
+    #[default]
+    Free,
+    /// It is to be stopped, and to stay so.
+    Stopped,
+    /// It is to be stopped and started again.
+    Again,
 }
 
 /// Whether a program is ready.
@@ -202,6 +258,8 @@ pub enum Fault {
     Unhealthy,
     /// It ended again and again.
     TooOften,
+    /// Its tmux server is gone.
+    NoTerminal,
 }
 
 impl fmt::Display for Fault {
@@ -210,6 +268,7 @@ impl fmt::Display for Fault {
             Self::NotReady => "not ready in time",
             Self::Unhealthy => "unhealthy",
             Self::TooOften => "ended too often",
+            Self::NoTerminal => "its tmux server is gone",
         })
     }
 }
@@ -257,12 +316,19 @@ impl Program {
             failure: None,
             stopped_by: None,
             taken: Vec::new(),
+            masks: None,
             readiness: Readiness::NotYet { until: None },
             asking: Asking::default(),
             fault: None,
             restarting: Restarting::default(),
             fate: Fate::Stays,
+            hold: Hold::Free,
+            added: false,
+            early: BTreeSet::new(),
+            call: None,
             status: None,
+            escapees: BTreeMap::new(),
+            is_sought: false,
         }
     }
 
@@ -271,24 +337,47 @@ impl Program {
         match self.state {
             State::Running { leader, .. } => Some(leader),
             State::Stopping { leader, .. } | State::Survived { leader, .. } => leader,
-            State::Waiting { .. } | State::Starting { .. } | State::Leaderless { .. } | State::Ended => None,
+            State::Waiting { .. }
+            | State::Starting { .. }
+            | State::Leaderless { .. }
+            | State::Closing
+            | State::Ended => None,
         }
     }
 
     /// Its group, while that may have members.
     pub fn group(&self) -> Option<Pgid> {
         match self.state {
-            State::Running { pgid, .. }
-            | State::Leaderless { pgid }
-            | State::Stopping { pgid, .. }
-            | State::Survived { pgid, .. } => Some(pgid),
-            State::Waiting { .. } | State::Starting { .. } | State::Ended => None,
+            State::Running { pgid, .. } => Some(pgid),
+            State::Leaderless { pgid } | State::Stopping { pgid, .. } | State::Survived { pgid, .. } => pgid,
+            State::Waiting { .. } | State::Starting { .. } | State::Closing | State::Ended => None,
         }
+    }
+
+    /// True while something of it may be left, in its group or outside.
+    pub fn is_there(&self) -> bool {
+        match self.state {
+            State::Running { .. }
+            | State::Leaderless { .. }
+            | State::Stopping { .. }
+            | State::Survived { .. } => true,
+            State::Waiting { .. } | State::Starting { .. } | State::Closing | State::Ended => false,
+        }
+    }
+
+    /// True while something of it is there or may come, so that nothing else can take its place.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.is_there() || matches!(self.state, State::Starting { .. } | State::Closing)
     }
 
     /// True once nobody has to wait for it any more.
     pub fn is_over(&self) -> bool {
         matches!(self.state, State::Ended | State::Survived { .. })
+    }
+
+    /// True if those that come after it may start.
+    pub fn is_ready_for_others(&self) -> bool {
+        self.readiness == Readiness::Ready && self.hold == Hold::Free
     }
 
     /// True when its leader has ended and none will follow.

@@ -10,7 +10,7 @@ use super::action::Action;
 use super::budget::Moment;
 use super::order::Order;
 use super::plan::{self, Plan, ProgramId};
-use super::program::{Fate, Program, State};
+use super::program::{Fate, Hold, Program, State};
 use super::{Core, complete};
 use log::Level;
 
@@ -19,32 +19,43 @@ impl Core {
         if self.shutdown.is_some() {
             return;
         }
-        let Plan { programs: mut specs, budget, rewrite, single_child, reload_on, .. } = complete(plan);
+        let Plan { programs: mut specs, budget, rewrite, single_child, reload_on, tmux, hygiene, .. } =
+            complete(plan);
         let places = self.places(&specs);
         for spec in &mut specs {
             spec.after = spec.after.iter().map(|dependency| places[dependency.0]).collect();
         }
-        let gone: Vec<ProgramId> =
-            self.ids().filter(|id| !places.contains(id) && !self.is_removed(*id)).collect();
+        let is_gone =
+            |id: &ProgramId| !places.contains(id) && !self.is_removed(*id) && !self.programs[id.0].added;
+        let gone: Vec<ProgramId> = self.ids().filter(is_gone).collect();
         let mut counts = [0; 3];
         for (&place, spec) in places.iter().zip(specs) {
             counts[self.take_in(place, spec, now, out) as usize] += 1;
+            // The file knows it now.
+            self.programs[place.0].added = false;
+        }
+        // What was added comes after nobody who is gone.
+        for program in &mut self.plan.programs {
+            program.after.retain(|dependency| !gone.contains(dependency));
         }
         (self.plan.budget, self.plan.rewrite, self.plan.single_child) = (budget, rewrite, single_child);
-        self.plan.reload_on = reload_on;
-        self.order = Order::new(&self.plan.programs);
+        (self.plan.reload_on, self.plan.tmux) = (reload_on, tmux);
+        self.plan.hygiene = hygiene;
+        self.reschedule_cleaning(now);
         for id in &gone {
             self.remove(*id, now, out);
         }
+        self.order = Order::new(&self.plan.programs);
         let [same, changed, new] = counts;
         let text = format!("read again: {same} the same, {changed} changed, {new} new, {} gone", gone.len());
         self.note(now, None, text.clone());
         out.push(Action::Say(Level::Info, text));
         self.record_soon(now);
+        self.end_if_nobody_is_left(now, out);
     }
 
     /// Where each program of another plan goes: to the one of its name, else to a free place, else to the end.
-    fn places(&self, specs: &[plan::Program]) -> Vec<ProgramId> {
+    pub(super) fn places(&self, specs: &[plan::Program]) -> Vec<ProgramId> {
         let named = |name: &str| self.ids().find(|id| self.name(*id) == name && !self.is_free(*id));
         let known: Vec<Option<ProgramId>> = specs.iter().map(|spec| named(&spec.name)).collect();
         let free = self.ids().filter(|id| self.is_free(*id) && !self.timeline.mentions(*id));
@@ -60,7 +71,13 @@ impl Core {
         self.is_removed(id) && self.programs[id.0].state == State::Ended
     }
 
-    fn take_in(&mut self, id: ProgramId, spec: plan::Program, now: Moment, out: &mut Vec<Action>) -> Change {
+    pub(super) fn take_in(
+        &mut self,
+        id: ProgramId,
+        spec: plan::Program,
+        now: Moment,
+        out: &mut Vec<Action>,
+    ) -> Change {
         if id.0 == self.programs.len() {
             self.plan.programs.push(spec);
             self.programs.push(Program::new());
@@ -76,37 +93,52 @@ impl Core {
         // The order is the new plan's at once; everything else when the old program is gone.
         self.plan.programs[id.0].after.clone_from(&spec.after);
         self.note(now, Some(id), "changed");
-        if self.programs[id.0].group().is_none() {
-            self.install(id, spec);
-        } else {
+        if self.programs[id.0].is_in_use() {
             self.programs[id.0].fate = Fate::Replaced(Box::new(spec));
             self.stop_for_reload(id, now, out);
+        } else {
+            self.install(id, spec);
         }
         Change::Changed
     }
 
-    fn remove(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
+    pub(super) fn remove(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
         self.programs[id.0].fate = Fate::Removed;
+        self.programs[id.0].hold = Hold::Free;
         // Nobody comes after it any more, nor it after anybody.
         self.plan.programs[id.0].after.clear();
         self.note(now, Some(id), "removed");
-        if self.programs[id.0].group().is_none() {
-            self.give_up(id);
-        } else {
+        if self.programs[id.0].is_in_use() {
             self.stop_for_reload(id, now, out);
+        } else {
+            self.give_up(id);
         }
     }
 
     fn stop_for_reload(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
-        if matches!(self.programs[id.0].state, State::Running { .. }) {
-            self.begin_cascade(id, now, out);
+        match self.programs[id.0].state {
+            State::Running { .. } => self.begin_cascade(id, now, out),
+            State::Leaderless { .. } => self.seek(id),
+            State::Waiting { .. }
+            | State::Starting { .. }
+            | State::Stopping { .. }
+            | State::Survived { .. }
+            | State::Closing
+            | State::Ended => {}
         }
     }
 
-    /// Puts a new program in a place that nothing of the old one uses.
-    fn install(&mut self, id: ProgramId, spec: plan::Program) {
+    /// Puts a new program in a place that nothing of the old one uses. What somebody has stopped stays stopped.
+    pub(super) fn install(&mut self, id: ProgramId, spec: plan::Program) {
+        let Program { hold, added, ref mut early, .. } = self.programs[id.0];
+        // They are for whoever starts now.
+        let early = std::mem::take(early);
         self.plan.programs[id.0] = spec;
-        self.programs[id.0] = Program::new();
+        self.programs[id.0] = Program { added, early, ..Program::new() };
+        if hold == Hold::Stopped {
+            self.programs[id.0].hold = hold;
+            self.give_up(id);
+        }
     }
 
     /// Nothing of a program is left; its successor takes its place. False for one that stays what it is.
@@ -115,6 +147,7 @@ impl Core {
             Fate::Stays => return false,
             Fate::Removed => {
                 self.programs[id.0].fate = Fate::Removed;
+                self.programs[id.0].early.clear();
                 self.end_if_nobody_is_left(now, out);
             }
             Fate::Replaced(spec) if self.shutdown.is_none() => self.install(id, *spec),
@@ -126,7 +159,7 @@ impl Core {
 
 /// What another plan is to a program.
 #[derive(Clone, Copy)]
-enum Change {
+pub(super) enum Change {
     None,
     Changed,
     New,
@@ -136,7 +169,6 @@ enum Change {
 mod tests {
     use super::super::bench::{Bench, program};
     use super::*;
-    use crate::core::action::Target;
     use crate::core::budget::Budget;
     use crate::core::event::{Event, GroupState};
     use crate::core::signal::Signal;
@@ -153,14 +185,6 @@ mod tests {
         plan::Program { success_codes: vec![0, 7], ..program(name) }
     }
 
-    fn told_to_stop(bench: &mut Bench) -> Vec<usize> {
-        let term = |action: Action| match action {
-            Action::Signal(id, Target::Group(_), Signal::TERM) => Some(id.0),
-            _ => None,
-        };
-        bench.asked().into_iter().filter_map(term).collect()
-    }
-
     #[test]
     fn what_has_not_changed_is_not_touched() {
         let mut bench = Bench::new(vec![program("a"), program("b")]);
@@ -174,7 +198,7 @@ mod tests {
     fn what_has_changed_stops_and_starts_anew() {
         let mut bench = Bench::new(vec![program("a"), program("b")]);
         reload(&mut bench, vec![changed("a"), program("b")]);
-        assert_eq!(told_to_stop(&mut bench), [0]);
+        assert_eq!(bench.told_to_stop(), [0]);
         bench.ends(0, 7, GroupState::Empty);
         assert_eq!(bench.starts(0), 1);
         assert_eq!(bench.core.plan().programs[0].success_codes, [0, 7]);
@@ -184,7 +208,7 @@ mod tests {
     fn what_is_gone_stops_and_is_not_listed_any_more() {
         let mut bench = Bench::new(vec![program("a"), program("b")]);
         reload(&mut bench, vec![program("b")]);
-        assert_eq!(told_to_stop(&mut bench), [0]);
+        assert_eq!(bench.told_to_stop(), [0]);
         assert_eq!(bench.core.programs().count(), 2);
         bench.ends(0, 0, GroupState::Empty);
         assert_eq!(bench.core.programs().map(|(_, spec, _)| spec.name.as_str()).collect::<Vec<_>>(), ["b"]);
@@ -200,6 +224,34 @@ mod tests {
         assert_eq!(bench.asked(), [Action::Spawn(ProgramId(1))]);
         bench.ends(1, 0, GroupState::Empty);
         assert_eq!(bench.asked(), [Action::Spawn(ProgramId(2))]);
+    }
+
+    #[test]
+    fn nobody_waits_for_one_that_is_gone_from_the_plan() {
+        let after = plan::Program { after: vec![ProgramId(0)], ..program("b") };
+        let mut bench = Bench::new(vec![program("a"), after]);
+        reload(&mut bench, vec![program("a")]);
+        assert_eq!(bench.told_to_stop(), [1]);
+        bench.signal(Signal::TERM);
+        assert_eq!(bench.told_to_stop(), [0]);
+    }
+
+    #[test]
+    fn a_reload_that_leaves_nobody_ends_everything() {
+        let after = plan::Program { oneshot: true, ..program("a") };
+        let waiting = plan::Program { after: vec![ProgramId(1)], ..program("b") };
+        let ready = Some(crate::core::policy::Ready {
+            by: crate::core::policy::ReadyBy::Notify,
+            timeout: Duration::from_secs(1),
+        });
+        let restart = crate::core::policy::Restart::Always;
+        let mut bench =
+            Bench::new(vec![after.clone(), plan::Program { ready, restart, ..program("c") }, waiting]);
+        bench.ends(0, 0, GroupState::Empty);
+        bench.ends(1, 1, GroupState::Empty);
+        assert!(bench.core.shutdown().is_none());
+        reload(&mut bench, vec![after]);
+        assert!(bench.core.is_finished());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::action::Action;
 use super::budget::Moment;
 use super::plan::ProgramId;
 use super::policy::Restart;
-use super::program::{Fate, Fault, Readiness, State};
+use super::program::{Fate, Fault, Hold, Readiness, State};
 use super::shutdown::format_ms;
 use log::Level;
 use std::time::Duration;
@@ -16,6 +16,9 @@ impl Core {
         self.stop_asking(id, out);
         if self.shutdown.is_some() || self.programs[id.0].fate != Fate::Stays {
             return;
+        }
+        if self.programs[id.0].hold != Hold::Free {
+            return self.held_leader_ended(id, now, out);
         }
         let is_failure = self.is_failure(id);
         let spec = &self.plan.programs[id.0];
@@ -73,13 +76,9 @@ impl Core {
         let program = &mut self.programs[id.0];
         program.readiness = Readiness::NotYet { until: None };
         program.state = State::Waiting { not_before: now + wait, tries: 0 };
-        if let Some(lost) = self.plan.programs[id.0].after.iter().copied().find(|d| self.is_lost(*d)) {
-            let text = format!("not restarted: it comes after {}, which will not be ready", self.name(lost));
-            self.say(Level::Error, id, &text, out);
-            self.give_up(id);
-            return self.ended_for_good(id, now, out);
+        if !self.end_if_it_waits_in_vain(id, now, out) {
+            self.note(now, Some(id), format!("restart in {}", format_ms(wait)));
         }
-        self.note(now, Some(id), format!("restart in {}", format_ms(wait)));
     }
 
     /// Up to an eighth less: programs that ended together do not start together.

@@ -9,8 +9,9 @@ use super::action::{Action, Target};
 use super::budget::Moment;
 use super::event::Received;
 use super::plan::{End, ProgramId};
-use super::program::{Program, State, StoppedBy};
+use super::program::{State, StoppedBy};
 use super::signal::Signal;
+use super::strays::Strays;
 use super::sweep::Sweep;
 use log::Level;
 use std::time::Duration;
@@ -32,6 +33,8 @@ pub struct Shutdown {
     pub received: Option<Received>,
     /// Everything is to be killed at once: a second signal came.
     pub now: bool,
+    /// When those who are still there are named, unless they have been; `None`: nobody is.
+    pub(super) half_at: Option<Moment>,
     /// When the last program is killed; `None`: never.
     pub kill_at: Option<Moment>,
     /// When all is over, whatever is left; `None`: when nothing is.
@@ -40,6 +43,8 @@ pub struct Shutdown {
     pub active: Vec<ProgramId>,
     /// For each program, how long those that can only stop after it need at most.
     pub(super) time_after: Vec<Duration>,
+    /// Who had left the groups of programs and was sent a signal since it began.
+    pub strays: Strays,
     /// The last look for processes that nobody manages.
     pub sweep: Option<Sweep>,
 }
@@ -62,7 +67,7 @@ pub enum Reason {
 impl Shutdown {
     pub(super) fn deadline(&self) -> Option<Moment> {
         let sweep = self.sweep.as_ref().map(|sweep| sweep.deadline(self.ends_at));
-        sweep.unwrap_or(self.ends_at)
+        sweep.unwrap_or(self.ends_at).into_iter().chain(self.half_at).min()
     }
 }
 
@@ -75,19 +80,22 @@ impl Core {
         out: &mut Vec<Action>,
     ) {
         let budget = self.plan.budget;
-        let is_active = |id: &ProgramId| self.programs[id.0].leader().is_some();
+        let is_active =
+            |id: &ProgramId| self.programs[id.0].leader().is_some() && !self.plan.programs[id.0].is_server();
         let shutdown = Shutdown {
             began: now,
             reason,
             received,
             now: false,
+            half_at: budget.length().and_then(|length| now.checked_add(length / 2)),
             kill_at: budget.time_to_kill().and_then(|time| now.checked_add(time)),
             ends_at: budget.time_to_record().and_then(|time| now.checked_add(time)),
             active: self.ids().filter(is_active).collect(),
             time_after: self.order.time_after(&self.plan.programs, |id| match self.programs[id.0].state {
-                State::Running { .. } => self.need_from(id, 0),
+                State::Running { .. } | State::Leaderless { pgid: None } => self.need_from(id, 0),
                 _ => Duration::ZERO,
             }),
+            strays: Strays::default(),
             sweep: None,
         };
         self.note(now, None, "shutdown");
@@ -98,7 +106,8 @@ impl Core {
             self.stop_asking(id, out);
         }
         self.squeeze_running_cascades(now);
-        self.record_now(now);
+        self.squeeze_calls(now);
+        self.record_by(now);
     }
 
     /// A signal asks for what is under way already for another reason.
@@ -117,6 +126,7 @@ impl Core {
             return;
         }
         shutdown.now = true;
+        shutdown.half_at = None;
         shutdown.kill_at = Some(now);
         shutdown.ends_at = Some(shutdown.ends_at.map_or(now + NOW_LASTS, |end| end.min(now + NOW_LASTS)));
         out.push(Action::Say(Level::Warn, "a second signal: killing everything now".to_owned()));
@@ -137,15 +147,17 @@ impl Core {
                 State::Waiting { .. } => self.give_up(id),
                 State::Running { .. } if self.is_now() => self.kill_now(id, now, out),
                 State::Running { .. } if self.is_its_turn(id) => self.begin_cascade(id, now, out),
+                State::Leaderless { pgid: None } if self.is_now() || self.is_its_turn(id) => self.seek(id),
                 State::Running { .. }
                 | State::Starting { .. }
                 | State::Leaderless { .. }
                 | State::Stopping { .. }
                 | State::Survived { .. }
+                | State::Closing
                 | State::Ended => {}
             }
         }
-        if self.plan.end != End::Sweep && self.programs.iter().all(Program::has_no_future) {
+        if self.plan.end != End::Sweep && self.has_nobody_a_future() {
             return self.finish(now, out);
         }
         self.advance_sweep(now, out);
@@ -175,7 +187,7 @@ impl Core {
         self.finish(now, out);
     }
 
-    fn is_its_turn(&self, id: ProgramId) -> bool {
+    pub(super) fn is_its_turn(&self, id: ProgramId) -> bool {
         self.order.dependents(id).iter().all(|dependent| self.programs[dependent.0].is_over())
     }
 
@@ -192,12 +204,15 @@ impl Core {
         let code = self.exit_code();
         let Some(shutdown) = &mut self.shutdown else { return };
         let sweep = shutdown.sweep.get_or_insert_with(|| Sweep::new(now));
-        sweep.close();
+        sweep.close(&mut shutdown.strays);
         let took = format_ms(now.saturating_sub(shutdown.began));
         let survivors = sweep.others.len();
+        for id in self.ids() {
+            self.cut_call(id, out);
+        }
         for program in &mut self.programs {
             program.close_last_step(now);
-            if program.group().is_some() {
+            if program.is_there() {
                 program.stopped_by = Some(StoppedBy::Nothing);
             }
         }
@@ -236,7 +251,9 @@ impl Core {
                 if self.plan.zero_codes.contains(&code) { 0 } else { code }
             }
             (Reason::Asked, None) => 0,
-            (_, None) => i32::from(self.programs().any(|(id, ..)| self.is_failure(id))),
+            (_, None) => {
+                i32::from(self.programs().any(|(id, spec, _)| !spec.is_server() && self.is_failure(id)))
+            }
         };
         code as u8
     }
@@ -254,7 +271,16 @@ impl Core {
     }
 
     fn why(&self, shutdown: &Shutdown) -> String {
-        let why = match (shutdown.reason, &shutdown.received) {
+        let why = self.cause(shutdown);
+        match self.plan.budget.length() {
+            Some(length) => format!("stopping: {why}; grace {}", humantime::format_duration(length)),
+            None => format!("stopping: {why}; nothing is killed, however long it takes"),
+        }
+    }
+
+    /// Who asked, or what happened.
+    pub(super) fn cause(&self, shutdown: &Shutdown) -> String {
+        match (shutdown.reason, &shutdown.received) {
             (Reason::Asked, Some(Received { signal, sender: Some(sender) })) => {
                 let command = sender.command.as_ref().map(|c| format!(" ({c})")).unwrap_or_default();
                 match sender.pid {
@@ -268,11 +294,7 @@ impl Core {
             (Reason::MainExited, _) => "the main program has ended".to_owned(),
             (Reason::AllExited, _) => "every program has ended".to_owned(),
             (Reason::ProgramFailed(id), _) => format!("{} failed", self.name(id)),
-            (Reason::InternalError, _) => "a bug".to_owned(),
-        };
-        match self.plan.budget.length() {
-            Some(length) => format!("stopping: {why}; grace {}", humantime::format_duration(length)),
-            None => format!("stopping: {why}; nothing is killed, however long it takes"),
+            (Reason::InternalError, _) => "a bug in runinit".to_owned(),
         }
     }
 }

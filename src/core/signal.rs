@@ -86,6 +86,11 @@ impl Signal {
         (n <= RTMAX - RTMIN).then_some(n)
     }
 
+    /// True for the two that the C library keeps for itself: no program uses them.
+    pub const fn is_c_librarys(self) -> bool {
+        self.0 == 32 || self.0 == 33
+    }
+
     /// Every signal the kernel has, 1 to 64.
     pub fn all() -> impl Iterator<Item = Self> {
         (1..=RTMAX).map(Self)

@@ -3,9 +3,9 @@
 use super::action::{Action, Target};
 use super::budget::Moment;
 use super::event::{SpawnFailure, SpawnFailureKind};
-use super::plan::ProgramId;
+use super::plan::{Kind, ProgramId};
 use super::process::Pid;
-use super::program::{Readiness, State};
+use super::program::{Fate, Hold, Readiness, State};
 use super::{Child, Core};
 use log::Level;
 use std::time::Duration;
@@ -17,6 +17,9 @@ const STARTS_PER_ROUND: usize = 16;
 const FIRST_RETRY: Duration = Duration::from_millis(10);
 /// No retry waits longer than this.
 const LONGEST_RETRY: Duration = Duration::from_secs(1);
+/// When all have started the record is written, but not before the last of them had time to become the program that it is:
+/// until then it may wait for the same processor.
+const RECORD_AFTER_START: Duration = Duration::from_millis(3);
 /// A start that found no room this often has failed: some eight seconds.
 const TRIES: u32 = 14;
 
@@ -25,7 +28,25 @@ impl Core {
     pub(super) fn may_start(&self, id: ProgramId) -> bool {
         self.shutdown.is_none()
             && matches!(self.programs[id.0].state, State::Waiting { .. })
-            && self.plan.programs[id.0].after.iter().all(|d| self.programs[d.0].readiness == Readiness::Ready)
+            && self.has_no_leftovers_before(id)
+            && self.plan.programs[id.0].after.iter().all(|d| self.programs[d.0].is_ready_for_others())
+    }
+
+    /// What a run before this one has left in tmux goes before anything new comes there, its server last.
+    fn has_no_leftovers_before(&self, id: ProgramId) -> bool {
+        let is_left = |id: ProgramId| {
+            self.plan.programs[id.0].runs_as.is_some() && self.programs[id.0].fate == Fate::Removed
+        };
+        let is_there = |other: ProgramId| is_left(other) && self.programs[other.0].state != State::Ended;
+        let spec = &self.plan.programs[id.0];
+        match &spec.kind {
+            Kind::Process => true,
+            Kind::Agent(_) if is_left(id) => true,
+            Kind::TmuxServer(_) if is_left(id) => {
+                !self.ids().any(|other| is_there(other) && self.plan.programs[other.0].is_agent())
+            }
+            Kind::Agent(_) | Kind::TmuxServer(_) => !self.ids().any(is_there),
+        }
     }
 
     pub(super) fn start_next(&mut self, now: Moment, out: &mut Vec<Action>) {
@@ -36,6 +57,7 @@ impl Core {
                 continue;
             }
             self.programs[id.0].state = State::Starting { tries };
+            self.expect_start_by_tmux(id, now);
             out.push(Action::Spawn(id));
             started += 1;
             if started == STARTS_PER_ROUND {
@@ -52,14 +74,33 @@ impl Core {
         out: &mut Vec<Action>,
     ) {
         let State::Starting { tries } = self.programs[id.0].state else { return };
+        self.programs[id.0].call = None;
         match result {
             Ok(leader) => self.started(id, leader, now, out),
-            Err(failure) if failure.kind == SpawnFailureKind::NoRoom && tries + 1 < TRIES => {
+            Err(_) if self.programs[id.0].fate != Fate::Stays => {
+                self.give_up(id);
+                self.succeed(id, now, out);
+            }
+            // Somebody has stopped it while tmux was asked to start it.
+            Err(_) if self.programs[id.0].hold == Hold::Stopped && !self.plan.programs[id.0].main => {
+                self.give_up(id);
+            }
+            // Others wait for it to be over.
+            Err(failure) if failure.kind == SpawnFailureKind::NoRoom && self.shutdown.is_some() => {
+                self.give_up(id);
+            }
+            Err(failure)
+                if failure.kind == SpawnFailureKind::NoRoom
+                    && tries + 1 < TRIES
+                    && self.programs[id.0].hold == Hold::Free =>
+            {
                 let wait = FIRST_RETRY.saturating_mul(1 << tries.min(16)).min(LONGEST_RETRY);
                 self.programs[id.0].state = State::Waiting { not_before: now + wait, tries: tries + 1 };
                 if tries == 0 {
                     self.say(Level::Warn, id, &format!("{}; trying again", failure.message), out);
                 }
+                // Lost while tmux was asked to start it, perhaps.
+                self.end_if_it_waits_in_vain(id, now, out);
             }
             Err(failure) => self.never_started(id, failure, now, out),
         }
@@ -75,19 +116,34 @@ impl Core {
         program.stopped_by = None;
         program.fault = None;
         program.taken.clear();
+        program.masks = None;
         self.children.insert(leader, Child::Leader(id));
-        self.note(now, Some(id), "started");
-        self.say(Level::Info, id, &format!("started, pid {leader}"), out);
+        let is_taken_over = self.plan.programs[id.0].runs_as == Some(leader);
+        let how = if is_taken_over { "taken over" } else { "started" };
+        self.note(now, Some(id), how);
+        self.say(Level::Info, id, &format!("{how}, pid {leader}"), out);
+        let mut early = std::mem::take(&mut self.programs[id.0].early);
         if self.plan.programs[id.0].main {
-            for signal in std::mem::take(&mut self.early) {
-                self.forward_to(id, signal, out);
-            }
+            early.append(&mut self.early);
         }
-        self.await_readiness(id, now, out);
+        for signal in early {
+            self.forward_to(id, signal, out);
+        }
+        if self.programs[id.0].fate != Fate::Stays && self.shutdown.is_none() {
+            self.record_soon(now);
+            return self.begin_cascade(id, now, out);
+        }
+        self.plan.programs[id.0].runs_as = None;
+        if is_taken_over && self.plan.programs[id.0].is_agent() {
+            // It has said so to somebody else, long ago.
+            self.is_ready(id, now, out);
+        } else {
+            self.await_readiness(id, now, out);
+        }
         if self.ids().any(|id| self.may_start(id)) {
             self.record_soon(now);
         } else {
-            self.record_now(now);
+            self.record_by(now + RECORD_AFTER_START);
         }
     }
 
@@ -133,8 +189,27 @@ impl Core {
     /// True for a program that is gone for good and was not ready, so that nobody can come after it.
     pub(super) fn is_lost(&self, id: ProgramId) -> bool {
         let program = &self.programs[id.0];
-        let is_over = program.state == State::Ended && !program.restarting.planned;
+        let is_gone = matches!(program.state, State::Ended | State::Leaderless { pgid: None });
+        let is_over = is_gone && !program.restarting.planned && program.hold == Hold::Free;
         is_over && program.readiness != Readiness::Ready
+    }
+
+    /// What a program comes after may be gone for good before its turn comes again.
+    pub(super) fn end_if_it_waits_in_vain(
+        &mut self,
+        id: ProgramId,
+        now: Moment,
+        out: &mut Vec<Action>,
+    ) -> bool {
+        let Some(lost) = self.plan.programs[id.0].after.iter().copied().find(|d| self.is_lost(*d)) else {
+            return false;
+        };
+        let again = if self.programs[id.0].started_at.is_some() { "restarted" } else { "started" };
+        let text = format!("not {again}: it comes after {}, which will not be ready", self.name(lost));
+        self.say(Level::Error, id, &text, out);
+        self.give_up(id);
+        self.ended_for_good(id, now, out);
+        true
     }
 
     /// Ends a program that never ran.
@@ -162,7 +237,9 @@ impl Core {
     pub(super) fn target(&self, id: ProgramId) -> Option<Target> {
         let program = &self.programs[id.0];
         match program.leader() {
-            Some(leader) if self.plan.single_child => Some(Target::Leader(leader)),
+            Some(leader) if self.plan.single_child && !self.plan.programs[id.0].is_agent() => {
+                Some(Target::Leader(leader))
+            }
             _ => program.group().map(Target::Group),
         }
     }

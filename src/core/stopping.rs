@@ -23,8 +23,10 @@ impl Core {
     pub(super) fn begin_cascade(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
         self.stop_asking(id, out);
         let program = &mut self.programs[id.0];
-        let Some(pgid) = program.group() else { return };
-        let leader = program.leader();
+        if !program.is_there() {
+            return;
+        }
+        let (leader, pgid) = (program.leader(), program.group());
         program.taken.clear();
         let cascade = Cascade { step: 0, ..Cascade::default() };
         program.state = State::Stopping { leader, pgid, cascade };
@@ -33,8 +35,13 @@ impl Core {
 
     /// Goes on to the next step, or gives the program up if SIGKILL was the last.
     pub(super) fn next_step(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
-        if let State::Stopping { cascade, .. } = self.programs[id.0].state {
-            self.enter_step(id, cascade.step + 1, now, out);
+        let State::Stopping { leader, cascade, .. } = self.programs[id.0].state else { return };
+        let what = self.programs[id.0].taken.last().map(|taken| taken.what);
+        match (leader, what) {
+            (None, Some(StoppedBy::Run | StoppedBy::Stdin | StoppedBy::Keys)) => {
+                self.go_on_without_leader(id, now, out);
+            }
+            _ => self.enter_step(id, cascade.step + 1, now, out),
         }
     }
 
@@ -44,23 +51,33 @@ impl Core {
         let kill = steps.iter().position(Step::is_kill).unwrap_or(steps.len());
         match self.programs[id.0].state {
             State::Stopping { cascade, .. } if cascade.step >= kill => {}
+            State::Stopping { leader: None, pgid: None, .. } | State::Leaderless { pgid: None } => {
+                // They are killed when it is known who they are, if anybody is.
+                self.seek(id);
+                self.seek_from = Moment::ZERO;
+            }
             State::Stopping { .. } => self.enter_step(id, kill, now, out),
-            State::Running { leader, pgid } => self.kill_from(id, Some(leader), pgid, kill, now, out),
-            State::Leaderless { pgid } => self.kill_from(id, None, pgid, kill, now, out),
-            State::Waiting { .. } | State::Starting { .. } | State::Survived { .. } | State::Ended => {}
+            State::Running { leader, pgid } => self.kill_from(id, Some(leader), Some(pgid), kill, now, out),
+            State::Leaderless { pgid: Some(pgid) } => self.kill_from(id, None, Some(pgid), kill, now, out),
+            State::Waiting { .. }
+            | State::Starting { .. }
+            | State::Survived { .. }
+            | State::Closing
+            | State::Ended => {}
         }
     }
 
-    fn kill_from(
+    pub(super) fn kill_from(
         &mut self,
         id: ProgramId,
         leader: Option<Pid>,
-        pgid: Pgid,
+        pgid: Option<Pgid>,
         kill: usize,
         now: Moment,
         out: &mut Vec<Action>,
     ) {
         self.stop_asking(id, out);
+        self.cut_stop_command(id, out);
         let cascade = Cascade { step: kill, ..Cascade::default() };
         self.programs[id.0].state = State::Stopping { leader, pgid, cascade };
         self.enter_step(id, kill, now, out);
@@ -74,32 +91,36 @@ impl Core {
                 self.programs[id.0].state
                 && until <= now
             {
+                if self.programs[id.0].is_sought {
+                    // Perhaps nothing is left that would be late.
+                    self.seek_from = Moment::ZERO;
+                    break;
+                }
                 self.next_step(id, now, out);
                 let what = self.programs[id.0].taken.last().map(|taken| taken.what);
-                if matches!(what, Some(StoppedBy::Run | StoppedBy::Stdin)) {
+                if matches!(what, Some(StoppedBy::Run | StoppedBy::Stdin | StoppedBy::Keys)) {
                     break;
                 }
             }
         }
     }
 
-    fn enter_step(&mut self, id: ProgramId, step: usize, now: Moment, out: &mut Vec<Action>) {
+    pub(super) fn enter_step(&mut self, id: ProgramId, step: usize, now: Moment, out: &mut Vec<Action>) {
         self.cut_stop_command(id, out);
         self.programs[id.0].close_last_step(now);
-        let State::Stopping { leader, pgid, cascade: Cascade { probe, .. } } = self.programs[id.0].state
-        else {
-            return;
-        };
+        let State::Stopping { leader, .. } = self.programs[id.0].state else { return };
+        self.inspect_if_late(id, leader, out);
         let killed =
             self.programs[id.0].taken.last().is_some_and(|t| t.what == StoppedBy::Signal(Signal::KILL));
         let written = self.plan.programs[id.0].stop.get(step).map(|step| step.action.clone());
         let what = match written {
             _ if killed => return self.survived(id, now, out),
-            Some(StepAction::Run(_) | StepAction::Stdin(_)) if leader.is_none() => {
-                return self.enter_step(id, step + 1, now, out);
+            Some(StepAction::Run(_) | StepAction::Stdin(_) | StepAction::Keys(_)) if leader.is_none() => {
+                return self.pass_over(id, step, Duration::ZERO, now, out);
             }
             Some(StepAction::Run(_)) => StoppedBy::Run,
             Some(StepAction::Stdin(_)) => StoppedBy::Stdin,
+            Some(StepAction::Keys(_)) => StoppedBy::Keys,
             Some(StepAction::Signal(signal)) => StoppedBy::Signal(signal),
             Some(StepAction::Received) => StoppedBy::Signal(self.received_signal()),
             // Only a cascade that never kills (forever) has an end before its SIGKILL, and only a second signal that
@@ -107,9 +128,27 @@ impl Core {
             None if self.is_now() => StoppedBy::Signal(Signal::KILL),
             None => return self.wait_for_ever(id),
         };
-        let until = self.step_ends(id, step, what, now);
+        let wait = self.plan.programs[id.0].stop.get(step).map_or(KILL_WAIT, |step| step.wait);
+        self.take_step(id, step, what, wait, now, out);
+    }
+
+    /// Takes a step that waits this long, if the budget lets it.
+    pub(super) fn take_step(
+        &mut self,
+        id: ProgramId,
+        step: usize,
+        what: StoppedBy,
+        wait: Duration,
+        now: Moment,
+        out: &mut Vec<Action>,
+    ) {
+        let State::Stopping { leader, pgid, cascade: Cascade { probe, .. } } = self.programs[id.0].state
+        else {
+            return;
+        };
+        let until = self.step_ends(id, step, what, wait, now);
         let for_leader = match what {
-            StoppedBy::Run | StoppedBy::Stdin => true,
+            StoppedBy::Run | StoppedBy::Stdin | StoppedBy::Keys => true,
             StoppedBy::Signal(Signal::KILL) => false,
             _ => matches!(self.target(id), Some(Target::Leader(_))),
         };
@@ -118,20 +157,38 @@ impl Core {
         self.programs[id.0].taken.push(Taken { what, at: now, until: None });
         self.note(now, Some(id), what.to_string());
         match what {
-            StoppedBy::Run => out.push(Action::RunStep(id, step)),
+            StoppedBy::Run | StoppedBy::Keys => out.push(Action::RunStep(id, step)),
             StoppedBy::Stdin => out.push(Action::WriteStdin(id, step)),
             StoppedBy::Signal(Signal::KILL) => {
-                out.push(Action::Signal(id, Target::Group(pgid), Signal::KILL));
+                out.extend(pgid.map(|pgid| Action::Signal(id, Target::Group(pgid), Signal::KILL)));
             }
             StoppedBy::Signal(signal) => self.signal_to_stop(id, signal, out),
             StoppedBy::Itself | StoppedBy::Sweep | StoppedBy::Nothing => {}
         }
+        self.tell_escapees_later(id, what);
+    }
+
+    /// A leader that has outlived the first signal it was to end on is looked at before it is too late: what it did
+    /// with that signal, and on which others it would have ended by itself, explains the shutdown.
+    fn inspect_if_late(&self, id: ProgramId, leader: Option<Pid>, out: &mut Vec<Action>) {
+        let is_polite = |taken: &Taken| matches!(taken.what, StoppedBy::Signal(s) if s != Signal::KILL);
+        let taken = &self.programs[id.0].taken;
+        let is_first = taken.iter().position(is_polite).is_some_and(|place| place + 1 == taken.len());
+        if is_first && let Some(pid) = leader {
+            out.push(Action::Inspect(id, pid));
+        }
     }
 
     /// A stopped process hears nothing but SIGKILL and SIGCONT (signal(7)), so SIGCONT follows.
-    fn signal_to_stop(&self, id: ProgramId, signal: Signal, out: &mut Vec<Action>) {
+    pub(super) fn signal_to_stop(&self, id: ProgramId, signal: Signal, out: &mut Vec<Action>) {
         if let Some(target) = self.target(id) {
             out.push(Action::Signal(id, target, signal));
+            if let Target::Group(pgid) = target
+                && signal == Signal::TERM
+                && self.plan.programs[id.0].is_agent()
+            {
+                out.push(Action::HangUp(id, pgid));
+            }
             if signal != Signal::CONT {
                 out.push(Action::Signal(id, target, Signal::CONT));
             }
@@ -144,15 +201,20 @@ impl Core {
     }
 
     /// When the step that begins now is over. The budget cuts waits short, never the SIGKILL.
-    fn step_ends(&self, id: ProgramId, step: usize, what: StoppedBy, now: Moment) -> Option<Moment> {
-        let steps = &self.plan.programs[id.0].stop;
-        let own = steps.get(step).map_or(KILL_WAIT, |step| step.wait);
+    fn step_ends(
+        &self,
+        id: ProgramId,
+        step: usize,
+        what: StoppedBy,
+        own: Duration,
+        now: Moment,
+    ) -> Option<Moment> {
         if what == StoppedBy::Signal(Signal::KILL) {
             // Survivors must not use up the time of those that come after them.
             let left = self.shutdown.as_ref().and_then(|s| s.ends_at).map(|end| end.saturating_sub(now) / 4);
             return Some(now + left.map_or(own, |left| own.min(left)));
         }
-        if step + 1 == steps.len() {
+        if step + 1 == self.plan.programs[id.0].stop.len() {
             return None;
         }
         let left = self.shutdown.as_ref().and_then(|s| s.kill_at).map(|kill_at| kill_at.saturating_sub(now));
@@ -225,7 +287,7 @@ impl Core {
         }
     }
 
-    /// Those who are left of a group without a leader may end without anybody telling: their parent may be somebody else.
+    /// Those whom a leader has left may end without anybody telling: their parent may be somebody else.
     pub(super) fn probe_later(&mut self, id: ProgramId, now: Moment) {
         if let State::Stopping { cascade, .. } = &mut self.programs[id.0].state {
             cascade.probe.get_or_insert(NextProbe { at: now + FIRST_PROBE, waited: FIRST_PROBE });
@@ -239,21 +301,9 @@ impl Core {
             {
                 let waited = (probe.waited * 2).min(LONGEST_PROBE);
                 *probe = NextProbe { at: now + waited, waited };
-                out.push(Action::Probe(ProgramId(index), *pgid));
+                out.extend(pgid.map(|pgid| Action::Probe(ProgramId(index), pgid)));
+                program.is_sought |= !program.escapees.is_empty();
             }
-        }
-    }
-
-    /// What a leader has left behind hears what was for the leader alone: the same signal, or the next step after a
-    /// command or a text, since it only understands signals.
-    pub(super) fn go_on_without_leader(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
-        let State::Stopping { cascade, .. } = &mut self.programs[id.0].state else { return };
-        if !std::mem::take(&mut cascade.for_leader) {
-            return;
-        }
-        match self.programs[id.0].taken.last().map(|taken| taken.what) {
-            Some(StoppedBy::Signal(signal)) => self.signal_to_stop(id, signal, out),
-            _ => self.next_step(id, now, out),
         }
     }
 
@@ -288,6 +338,7 @@ mod tests {
     use crate::core::budget::Budget;
     use crate::core::event::GroupState::{Alive, Empty};
     use crate::core::event::{Event, Reaped};
+    use crate::core::masks::SignalSet;
     use crate::core::plan::{Plan, Program};
 
     const FIRST: ProgramId = ProgramId(0);
@@ -295,6 +346,10 @@ mod tests {
     fn run(wait_ms: u64) -> Step {
         let action = StepAction::Run(vec!["stop".into()]);
         Step { action, wait: Duration::from_millis(wait_ms) }
+    }
+
+    fn text(wait_ms: u64) -> Step {
+        Step { action: StepAction::Stdin("quit".to_owned()), wait: Duration::from_millis(wait_ms) }
     }
 
     fn term(wait_ms: u64) -> Step {
@@ -370,6 +425,28 @@ mod tests {
     }
 
     #[test]
+    fn a_leader_is_looked_at_when_it_outlives_its_first_signal_and_only_then() {
+        let quit = Step::signal(Signal::QUIT, Duration::from_millis(100));
+        let mut bench = stopping(vec![run(100), term(100), quit]);
+        let leader = bench.program(0).leader().unwrap();
+        bench.masks.ignored = SignalSet::from_bits(1 << 14);
+        bench.at(199);
+        assert_eq!(bench.inspected, []);
+        assert_eq!(bench.program(0).masks, None);
+        bench.at(2000);
+        assert_eq!(bench.inspected, [(FIRST, leader)]);
+        assert!(bench.program(0).masks.unwrap().ignored.contains(Signal::TERM));
+    }
+
+    #[test]
+    fn one_that_ends_in_time_is_not_looked_at_nor_what_it_leaves() {
+        let mut bench = stopping(vec![term(100)]);
+        bench.ends(0, 0, Alive);
+        bench.at(200);
+        assert_eq!(bench.inspected, []);
+    }
+
+    #[test]
     fn what_a_leader_leaves_behind_hears_what_the_leader_heard_alone() {
         let programs = vec![Program { stop: vec![term(1000)], ..program("p") }];
         let plan = Plan::new(programs, Budget::Within(Duration::from_secs(9)));
@@ -384,6 +461,52 @@ mod tests {
         assert_eq!(bench.asked(), told(Target::Group(leader.group().unwrap())));
         bench.step(Event::Group(FIRST, Alive));
         assert_eq!(bench.asked(), [], "once is enough");
+    }
+
+    /// Everything that was sent since, and when.
+    fn sent(bench: &mut Bench) -> Vec<Signal> {
+        let signal = |action| match action {
+            Action::Signal(_, _, signal) if signal != Signal::CONT => Some(signal),
+            _ => None,
+        };
+        bench.asked().into_iter().filter_map(signal).collect()
+    }
+
+    #[test]
+    fn what_a_leader_leaves_behind_is_asked_before_it_is_killed_though_no_step_would() {
+        let mut bench = stopping(vec![run(1000), text(500)]);
+        bench.step(Event::StepSpawned(FIRST, Some(pid(7))));
+        bench.at(300);
+        bench.ends(0, 0, Alive);
+        assert_eq!(sent(&mut bench), [Signal::TERM]);
+        bench.at(1499);
+        assert_eq!(sent(&mut bench), []);
+        bench.at(1500);
+        assert_eq!(sent(&mut bench), [Signal::KILL]);
+        let told = [StoppedBy::Run, StoppedBy::Signal(Signal::TERM), StoppedBy::Signal(Signal::KILL)];
+        assert_eq!(bench.program(0).taken.iter().map(|taken| taken.what).collect::<Vec<_>>(), told);
+    }
+
+    #[test]
+    fn what_is_left_by_a_leader_that_ended_by_itself_is_asked_as_well() {
+        let mut bench =
+            Bench::new(vec![Program { stop: vec![text(200), run(300)], ..program("p") }, program("other")]);
+        bench.asked();
+        bench.ends(0, 0, Alive);
+        assert_eq!(sent(&mut bench), [Signal::TERM]);
+        bench.at(499);
+        assert_eq!(sent(&mut bench), []);
+        bench.at(500);
+        assert_eq!(sent(&mut bench), [Signal::KILL]);
+    }
+
+    #[test]
+    fn what_has_been_asked_is_not_asked_again_for_want_of_a_leader() {
+        let mut bench = stopping(vec![term(100), run(100)]);
+        assert_eq!(sent(&mut bench), [Signal::TERM]);
+        bench.ends(0, 0, Alive);
+        bench.at(100);
+        assert_eq!(sent(&mut bench), [Signal::KILL]);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Processes that nobody manages: they left their group (setsid, a double fork) and are still there when the last
-//! leader has ended.
+//! Processes that nobody manages: they left their group (setsid, a double fork), nobody knows whose they are, and they are
+//! still there when the last leader has ended.
 //!
 //! They get SIGTERM, the rest of the grace, SIGKILL. One look lists them; another follows every exit and, since not all
 //! of them are runinit's children, every now and then. The sweep is over when nobody is left.
@@ -9,16 +9,15 @@ use super::action::Action;
 use super::budget::Moment;
 use super::event::{Look, Other};
 use super::process::Pid;
-use super::program::{Program, State, StoppedBy};
+use super::program::{Program, State};
+use super::shutdown::Shutdown;
 use super::signal::Signal;
+use super::strays::Strays;
 use log::Level;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Until the next look, at first and at last: the wait doubles.
 const LOOK_AGAIN: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(100)];
-/// Strays that the record names; more are signalled all the same.
-const LIMIT: usize = 1000;
 
 /// The sweep, once it has begun.
 #[derive(Debug)]
@@ -35,8 +34,6 @@ pub struct Sweep {
     blind: bool,
     /// Who was there at the last look, managed or not.
     pub others: Vec<Other>,
-    /// Those that nobody manages.
-    pub strays: BTreeMap<Pid, Stray>,
 }
 
 /// What strays get.
@@ -50,30 +47,6 @@ enum Stage {
     Killing,
 }
 
-/// A process that nobody managed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stray {
-    /// Its command line, cut short.
-    pub command: String,
-    /// What was sent to it last.
-    pub sent: Signal,
-    /// It was there when the killing began.
-    is_killed: bool,
-    /// It is gone.
-    pub gone: bool,
-}
-
-impl Stray {
-    /// What it took to end it.
-    pub fn stopped_by(&self) -> StoppedBy {
-        match (self.gone, self.is_killed) {
-            (true, true) => StoppedBy::Signal(Signal::KILL),
-            (true, false) => StoppedBy::Signal(self.sent),
-            (false, _) => StoppedBy::Nothing,
-        }
-    }
-}
-
 impl Sweep {
     pub(super) fn new(now: Moment) -> Self {
         Self {
@@ -85,7 +58,6 @@ impl Sweep {
             alone: false,
             blind: false,
             others: Vec::new(),
-            strays: BTreeMap::new(),
         }
     }
 
@@ -94,22 +66,18 @@ impl Sweep {
         [self.look_at, kill_at, ends_at.filter(|_| !self.is_last)].into_iter().flatten().min()
     }
 
-    /// Takes in who is left. Whoever is not, is gone; who comes back is another one with the same number.
-    fn see(&mut self, look: Look) {
+    /// Takes in who is left.
+    fn see(&mut self, look: Look, strays: &mut Strays) {
         self.alone = look.alone;
         self.blind = look.blind;
         self.others = look.others;
-        let is_there = |pid: &Pid| self.others.iter().any(|other| other.pid == *pid);
-        self.strays.retain(|pid, stray| !stray.gone || !is_there(pid));
-        for (pid, stray) in &mut self.strays {
-            stray.gone = !is_there(pid);
-        }
+        strays.see(&self.others);
     }
 
     /// Those who are known may be gone by now, and their numbers others': the next look tells whom to kill.
-    fn begin_killing(&mut self, now: Moment, out: &mut Vec<Action>) {
+    fn begin_killing(&mut self, strays: &mut Strays, now: Moment, out: &mut Vec<Action>) {
         self.stage = Stage::Killing;
-        self.strays.values_mut().for_each(|stray| stray.is_killed = !stray.gone);
+        strays.killed();
         self.look_at = Some(now);
         self.look_wait = LOOK_AGAIN[0];
         out.push(Action::SignalEverybody(Signal::KILL));
@@ -123,17 +91,19 @@ impl Sweep {
         }
     }
 
-    pub(super) fn close(&mut self) {
+    pub(super) fn close(&mut self, strays: &mut Strays) {
         self.look_at = None;
         if self.alone {
-            self.see(Look { alone: true, ..Look::default() });
+            self.see(Look { alone: true, ..Look::default() }, strays);
         }
     }
 }
 
 impl Core {
     pub(super) fn advance_sweep(&mut self, now: Moment, out: &mut Vec<Action>) {
-        if !self.is_time_to_sweep() {
+        // Once it has begun nobody is waited for.
+        let has_begun = self.shutdown.as_ref().is_some_and(|shutdown| shutdown.sweep.is_some());
+        if !self.is_time_to_sweep() || !has_begun && !self.is_cleaned(now, out) {
             return;
         }
         let is_now = self.is_now();
@@ -146,7 +116,7 @@ impl Core {
             sweep.kill_at = Some(kill_at.max((now + ends_at) / 2));
         }
         if is_now && sweep.stage != Stage::Killing {
-            sweep.begin_killing(now, out);
+            sweep.begin_killing(&mut shutdown.strays, now, out);
         }
         sweep.look_if_due(now, out);
     }
@@ -161,7 +131,7 @@ impl Core {
         let Some(sweep) = &mut shutdown.sweep else { return };
         let is_overdue = is_time_up || sweep.kill_at.is_some_and(|at| at <= now);
         if is_overdue && sweep.stage != Stage::Killing {
-            sweep.begin_killing(now, out);
+            sweep.begin_killing(&mut shutdown.strays, now, out);
         }
         if is_time_up && !sweep.is_last {
             sweep.is_last = true;
@@ -175,7 +145,7 @@ impl Core {
         self.programs.iter().all(|program| match program.state {
             State::Waiting { .. } | State::Starting { .. } | State::Running { .. } => false,
             State::Stopping { leader, .. } => leader.is_none(),
-            State::Leaderless { .. } | State::Survived { .. } | State::Ended => true,
+            State::Leaderless { .. } | State::Survived { .. } | State::Closing | State::Ended => true,
         })
     }
 
@@ -183,8 +153,8 @@ impl Core {
     fn groups_are_empty(&mut self, now: Moment, out: &mut Vec<Action>) {
         for id in self.ids() {
             let program = &self.programs[id.0];
-            if program.leader().is_none() && program.group().is_some() {
-                self.group_ended(id, now, out);
+            if program.leader().is_none() && program.is_there() {
+                self.nothing_is_left(id, now, out);
             }
         }
     }
@@ -196,8 +166,8 @@ impl Core {
     }
 
     pub(super) fn on_looked(&mut self, look: Look, now: Moment, out: &mut Vec<Action>) {
-        let Some(sweep) = self.shutdown.as_mut().and_then(|s| s.sweep.as_mut()) else { return };
-        sweep.see(look);
+        let Some(Shutdown { sweep: Some(sweep), strays, .. }) = &mut self.shutdown else { return };
+        sweep.see(look, strays);
         if sweep.alone {
             let is_last = sweep.is_last;
             self.groups_are_empty(now, out);
@@ -206,6 +176,8 @@ impl Core {
             }
             return;
         }
+        self.see_escapees(now, out);
+        let Some(Shutdown { sweep: Some(sweep), strays, .. }) = &mut self.shutdown else { return };
         let signal = if sweep.stage == Stage::Killing { Signal::KILL } else { Signal::TERM };
         let managed: Vec<_> = self.programs.iter().filter_map(Program::group).collect();
         let mut found = 0;
@@ -214,9 +186,10 @@ impl Core {
             let is_command = other.pgid.is_some_and(|pgid| {
                 Pid::new(pgid.number()).is_some_and(|leader| self.children.contains_key(&leader))
             });
-            let is_managed = is_command || other.pgid.is_some_and(|pgid| managed.contains(&pgid));
-            let is_told = sweep.strays.get(&other.pid).is_some_and(|stray| stray.sent == signal);
-            if is_managed || is_told {
+            let is_escapee = other.program.is_some_and(|id| !self.programs[id.0].is_over());
+            let is_managed =
+                is_command || is_escapee || other.pgid.is_some_and(|pgid| managed.contains(&pgid));
+            if is_managed || strays.sent(other.pid) == Some(signal) {
                 continue;
             }
             found += 1;
@@ -224,13 +197,7 @@ impl Core {
             if signal != Signal::KILL {
                 out.push(Action::SignalStray(other.pid, Signal::CONT));
             }
-            if sweep.strays.len() < LIMIT || sweep.strays.contains_key(&other.pid) {
-                // The command is from the first look: a process that is dying has none any more.
-                let command =
-                    sweep.strays.remove(&other.pid).map_or(other.command.clone(), |known| known.command);
-                let is_killed = signal == Signal::KILL;
-                sweep.strays.insert(other.pid, Stray { command, sent: signal, is_killed, gone: false });
-            }
+            strays.told(other, other.program, signal);
         }
         if sweep.blind && sweep.stage == Stage::Killing {
             // Somebody may have come since the last time.
@@ -261,7 +228,13 @@ mod tests {
     use crate::core::plan;
 
     fn stray(pid: i32) -> Other {
-        Other { pid: Pid::new(pid).unwrap(), pgid: None, command: "stray".to_owned(), state: 'S' }
+        Other {
+            pid: Pid::new(pid).unwrap(),
+            pgid: None,
+            program: None,
+            command: "stray".to_owned(),
+            state: 'S',
+        }
     }
 
     fn found(bench: &mut Bench, pids: &[i32]) -> Vec<Action> {
@@ -301,6 +274,8 @@ mod tests {
     #[test]
     fn one_that_has_gone_is_not_killed_by_its_old_number() {
         let (mut bench, _) = bench(7);
+        bench.at(8_099);
+        bench.asked();
         bench.at(8_100);
         assert_eq!(bench.asked(), [Action::SignalEverybody(Signal::KILL)]);
         assert_eq!(found(&mut bench, &[]), []);

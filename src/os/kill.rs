@@ -14,7 +14,7 @@ use nix::errno::Errno;
 pub fn signal(target: Target, signal: Signal) -> nix::Result<()> {
     match target {
         Target::Group(pgid) => raw::kill(-pgid.number(), signal.number()),
-        Target::Leader(pid) => process(pid, signal),
+        Target::Leader(pid) | Target::Escapee(pid) => process(pid, signal),
     }
 }
 

@@ -32,6 +32,14 @@ pub enum Token {
     ReadyPipe(usize),
     /// A connection to a program.
     Connection(usize),
+    /// The control socket.
+    Control,
+    /// Somebody who asks there.
+    Client(usize),
+    /// The end of the process in a program's pane.
+    Pane(usize),
+    /// What a pass of hygiene tells.
+    Pass,
 }
 
 /// What a descriptor is waited for.
@@ -41,6 +49,8 @@ pub enum Interest {
     Read,
     /// Room to write, or nobody who would read it.
     Write,
+    /// The other end's end, and nothing else.
+    End,
     /// Nothing: it is let go of.
     Nothing,
 }
@@ -60,6 +70,8 @@ impl Poller {
         let flags = match interest {
             Interest::Read => EpollFlags::EPOLLIN,
             Interest::Write => EpollFlags::EPOLLOUT,
+            // EPOLLHUP and EPOLLERR are told of unasked (epoll_ctl(2)).
+            Interest::End => EpollFlags::empty(),
             Interest::Nothing => return self.forget(descriptor),
         };
         let epoll = match &mut self.epoll {
@@ -73,7 +85,7 @@ impl Poller {
         }
     }
 
-    /// A descriptor without flags would not be enough: EPOLLHUP and EPOLLERR are told of unasked (`epoll_ctl(2)`).
+    /// A descriptor without flags would not be enough: its end would still be told.
     fn forget(&self, descriptor: BorrowedFd<'_>) -> nix::Result<()> {
         match self.epoll.as_ref().map(|epoll| epoll.delete(descriptor)) {
             Some(Err(Errno::ENOENT)) | None => Ok(()),
@@ -112,6 +124,10 @@ impl Token {
             Self::Notify(index) => (2, index),
             Self::ReadyPipe(index) => (3, index),
             Self::Connection(index) => (4, index),
+            Self::Control => (5, 0),
+            Self::Client(index) => (6, index),
+            Self::Pane(index) => (7, index),
+            Self::Pass => (8, 0),
         };
         kind << INDEX_BITS | index as u64
     }
@@ -124,6 +140,10 @@ impl Token {
             2 => Some(Self::Notify(index)),
             3 => Some(Self::ReadyPipe(index)),
             4 => Some(Self::Connection(index)),
+            5 => Some(Self::Control),
+            6 => Some(Self::Client(index)),
+            7 => Some(Self::Pane(index)),
+            8 => Some(Self::Pass),
             _ => None,
         }
     }

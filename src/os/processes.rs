@@ -2,6 +2,9 @@
 
 use super::{kill, reap};
 use crate::core::event::{Look, Other};
+use crate::core::half_time::{Late, NAMED, Remaining};
+use crate::core::masks::{Masks, SignalSet};
+use crate::core::plan::ProgramId;
 use crate::core::process::{Pgid, Pid};
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -10,27 +13,57 @@ use std::path::Path;
 
 /// The longest command line that is kept.
 const COMMAND_LIMIT: u64 = 200;
+/// The signals stand in the middle of it; only the list of groups before them has no fixed length.
+const STATUS_LIMIT: u64 = 64 << 10;
+/// Deeper trees are nobody's.
+const DEPTH: usize = 64;
 /// `PF_KTHREAD` of the flags in /proc/PID/stat: seen only by the init of a whole machine.
 const KERNEL_THREAD: u64 = 0x0020_0000;
 
 /// Looks for everybody that runinit has to see ended: as PID 1 the whole namespace, below it its own descendants.
 pub fn look(own: Pid) -> Look {
+    look_with(own, |ours| vec![None; ours.len()])
+}
+
+/// As [`look`]; `programs` says to each the program whose group it has left.
+pub(super) fn look_with(own: Pid, programs: impl FnOnce(&[Process]) -> Vec<Option<ProgramId>>) -> Look {
     let is_init = own.number() == 1;
     let alone = reap::has_no_children() && (!is_init || kill::is_everybody_gone());
     if alone {
         return Look { alone, ..Look::default() };
     }
-    let Some(all) = read_all(own) else { return Look { alone, blind: true, others: Vec::new() } };
-    let ours: Vec<Process> = if is_init { all } else { descendants(own, all) };
-    let others =
-        ours.into_iter().filter(|p| p.pid != own && p.state != 'Z').map(Process::into_other).collect();
+    let Some(ours) = ours(own) else { return Look { alone, blind: true, others: Vec::new() } };
+    let programs = programs(&ours);
+    let others = ours.into_iter().zip(programs).filter(|(process, _)| process.state != 'Z');
+    let others = others.map(|(process, program)| process.into_other(program)).collect();
     Look { alone, blind: false, others }
+}
+
+/// Those whom [`look`] would find: the first of them, those of these groups before others, and how many more there are.
+pub fn remaining(own: Pid, groups: &[Pgid]) -> Remaining {
+    let Some(all) = read_all(own) else { return Remaining { blind: true, ..Remaining::default() } };
+    let mut ours = if own.number() == 1 { all } else { descendants(own, all) };
+    ours.retain(|process| process.pid != own && process.state != 'Z');
+    let place = |process: &Process| groups.iter().position(|pgid| pgid.number() == process.pgid);
+    ours.sort_by_cached_key(|process| {
+        let is_leader = process.pid.number() == process.pgid;
+        (place(process).unwrap_or(usize::MAX), !is_leader, process.pid)
+    });
+    let more = ours.len().saturating_sub(NAMED);
+    ours.truncate(NAMED);
+    let late = |process: Process| Late { masks: masks(own, process.pid), process: process.into_other(None) };
+    Remaining { named: ours.into_iter().map(late).collect(), more, blind: false }
+}
+
+/// Everybody whom runinit has to see ended, zombies too, without itself. `None`: /proc does not tell.
+pub(super) fn ours(own: Pid) -> Option<Vec<Process>> {
+    let all = read_all(own)?;
+    let ours = if own.number() == 1 { all } else { descendants(own, all) };
+    Some(ours.into_iter().filter(|process| process.pid != own).collect())
 }
 
 /// Whether a process belongs to a program: it is in the group of its leader, or descends from it. `None` if it is gone.
 pub fn belongs_to(pid: Pid, leader: Pid) -> Option<bool> {
-    /// Deeper trees are nobody's.
-    const DEPTH: usize = 64;
     let mut process = read(pid.number())?;
     for _ in 0..DEPTH {
         if process.pid == leader || process.pgid == leader.number() {
@@ -44,6 +77,51 @@ pub fn belongs_to(pid: Pid, leader: Pid) -> Option<bool> {
     Some(false)
 }
 
+/// What a process does with signals. Like the state, and unlike the command line, it can be read of one that hangs in
+/// the kernel, too.
+pub fn masks(own: Pid, pid: Pid) -> Option<Masks> {
+    if !is_own_proc(own) {
+        return None;
+    }
+    let mut status = Vec::new();
+    File::open(format!("/proc/{pid}/status")).ok()?.take(STATUS_LIMIT).read_to_end(&mut status).ok()?;
+    parse_masks(&String::from_utf8_lossy(&status))
+}
+
+fn parse_masks(status: &str) -> Option<Masks> {
+    let set = |name: &str| {
+        let bits = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+        u64::from_str_radix(bits.trim(), 16).ok().map(SignalSet::from_bits)
+    };
+    Some(Masks { ignored: set("SigIgn")?, caught: set("SigCgt")?, blocked: set("SigBlk")? })
+}
+
+/// Children that have ended and that nobody has reaped, though it is not up to this process to do so: as PID 1 all in
+/// the namespace, else those below it.
+pub fn neglected(own: Pid, init: Pid) -> Vec<Other> {
+    let Some(all) = read_all(own) else { return Vec::new() };
+    let ours = if init.number() == 1 { all } else { descendants(init, all) };
+    let is_neglected = |process: &Process| process.state == 'Z' && process.parent != init.number();
+    ours.into_iter().filter(is_neglected).map(|process| process.into_other(None)).collect()
+}
+
+/// Whether a process is one that this init will see ended: as PID 1 every one, else those below it.
+pub fn is_below(own: Pid, init: Pid, pid: Pid) -> bool {
+    let Some(all) = read_all(own) else { return false };
+    let ours = if init.number() == 1 { all } else { descendants(init, all) };
+    ours.iter().any(|process| process.pid == pid)
+}
+
+/// The parent of a process, also of one that has ended and was not reaped.
+pub fn parent(pid: Pid) -> Option<i32> {
+    read(pid.number()).map(|process| process.parent)
+}
+
+/// The name of a process (proc(5), comm).
+pub fn name(pid: Pid) -> Option<String> {
+    read(pid.number()).map(|process| process.name)
+}
+
 /// The command line of a process, if it can still be read.
 pub fn command(pid: Pid) -> Option<String> {
     let mut line = Vec::new();
@@ -53,34 +131,53 @@ pub fn command(pid: Pid) -> Option<String> {
     (!line.is_empty()).then_some(line)
 }
 
-struct Process {
-    pid: Pid,
-    parent: i32,
-    pgid: i32,
-    state: char,
-    name: String,
+/// A process as /proc/PID/stat shows it (proc(5)).
+#[derive(Clone, Debug)]
+pub(super) struct Process {
+    pub(super) pid: Pid,
+    pub(super) parent: i32,
+    pub(super) pgid: i32,
+    pub(super) session: i32,
+    pub(super) state: char,
+    pub(super) name: String,
+    /// User and system time.
+    pub(super) cpu_ticks: u64,
+    pub(super) rss_pages: u64,
+    pub(super) threads: u64,
 }
 
 impl Process {
-    fn into_other(self) -> Other {
+    pub(super) fn into_other(self, program: Option<ProgramId>) -> Other {
         // Reading the command line takes the memory lock of the process, which one that hangs in the kernel (D) may
         // hold for ever.
         let line = if self.state == 'D' { None } else { command(self.pid) };
         let command = line.unwrap_or_else(|| format!("[{}]", self.name));
-        Other { pid: self.pid, pgid: Pgid::new(self.pgid), command, state: self.state }
+        Other { pid: self.pid, pgid: Pgid::new(self.pgid), program, command, state: self.state }
     }
+}
+
+/// True if the numbers in /proc mean the same processes as here.
+pub(super) fn is_own_proc(own: Pid) -> bool {
+    std::fs::read_link("/proc/self").is_ok_and(|link| link == Path::new(&own.to_string()))
 }
 
 /// All processes, unless /proc is missing or belongs to another PID namespace, whose numbers mean others here.
 fn read_all(own: Pid) -> Option<Vec<Process>> {
-    if std::fs::read_link("/proc/self").ok()? != Path::new(&own.to_string()) {
+    if !is_own_proc(own) {
         return None;
     }
     let entries = std::fs::read_dir("/proc").ok()?.flatten();
     Some(entries.filter_map(|entry| read(entry.file_name().to_str()?.parse().ok()?)).collect())
 }
 
-fn read(number: i32) -> Option<Process> {
+/// runinit's children, zombies too. `None`: /proc does not tell (`CONFIG_PROC_CHILDREN`).
+pub(super) fn children(own: Pid) -> Option<Vec<i32>> {
+    // The children of the one thread there is.
+    let list = std::fs::read_to_string(format!("/proc/self/task/{own}/children")).ok()?;
+    Some(list.split_ascii_whitespace().filter_map(|number| number.parse().ok()).collect())
+}
+
+pub(super) fn read(number: i32) -> Option<Process> {
     let mut stat = Vec::new();
     File::open(format!("/proc/{number}/stat")).ok()?.take(4096).read_to_end(&mut stat).ok()?;
     parse(&String::from_utf8_lossy(&stat))
@@ -92,7 +189,8 @@ fn parse(stat: &str) -> Option<Process> {
     let (name, rest) = rest.rsplit_once(") ")?;
     let fields: Vec<&str> = rest.split(' ').collect();
     let number = |index: usize| fields.get(index)?.parse::<i32>().ok();
-    let flags: u64 = fields.get(6)?.parse().ok()?;
+    let count = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok());
+    let flags = count(6)?;
     if flags & KERNEL_THREAD != 0 {
         return None;
     }
@@ -101,6 +199,10 @@ fn parse(stat: &str) -> Option<Process> {
         state: fields.first()?.chars().next()?,
         parent: number(1)?,
         pgid: number(2)?,
+        session: number(3)?,
+        cpu_ticks: count(11).unwrap_or_default().saturating_add(count(12).unwrap_or_default()),
+        rss_pages: count(21).unwrap_or_default(),
+        threads: count(17).unwrap_or(1),
         name: name.replace(char::is_control, "?"),
     })
 }
@@ -121,14 +223,40 @@ fn descendants(own: Pid, mut others: Vec<Process>) -> Vec<Process> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+    use crate::core::signal::Signal;
+
+    pub(in crate::os) fn process(number: i32, parent: i32, group: i32) -> Process {
+        parse(&format!("{number} (p) S {parent} {group} 1 0 -1 0 0 0 0 0 1 1 0 0 20 0 1 0 9 0 2")).unwrap()
+    }
 
     #[test]
     fn a_name_may_hold_anything() {
-        let process = parse("42 (a) R (b)) S 7 40 40 0 -1 4194304 1 2").unwrap();
+        let process = parse("42 (a) R (b)) S 7 40 41 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 9 0").unwrap();
+        assert_eq!(process.threads, 9);
         assert_eq!((process.pid.number(), process.parent, process.pgid, process.state), (42, 7, 40, 'S'));
-        assert_eq!(process.name, "a) R (b)");
+        assert_eq!((process.session, process.name.as_str()), (41, "a) R (b)"));
+    }
+
+    #[test]
+    fn what_a_process_uses_is_read() {
+        let process = parse(
+            "9 (cat) R 8 9 8 34816 9 4194304 105 0 0 0 12 30 0 0 20 0 1 0 4711 3334144 352 18446744073709551615",
+        );
+        let Process { cpu_ticks, rss_pages, .. } = process.unwrap();
+        assert_eq!((cpu_ticks, rss_pages), (42, 352));
+    }
+
+    #[test]
+    fn signals_are_read_as_the_kernel_writes_them() {
+        let status = "Name:\tSigIgn\nShdPnd:\t0000000000000001\nSigBlk:\t0000000000000002\n\
+                      SigIgn:\t0000000000004000\nSigCgt:\t8000000000000004\n";
+        let set = SignalSet::from_bits;
+        let masks = Masks { ignored: set(0x4000), caught: set(0x8000_0000_0000_0004), blocked: set(2) };
+        assert_eq!(parse_masks(status), Some(masks));
+        assert!(masks.ignored.contains(Signal::TERM));
+        assert_eq!(parse_masks("Name:\tx\n"), None);
     }
 
     #[test]
@@ -138,13 +266,7 @@ mod tests {
 
     #[test]
     fn descendants_are_found_over_generations_and_nobody_else_is() {
-        let process = |pid, parent| Process {
-            pid: Pid::new(pid).unwrap(),
-            parent,
-            pgid: pid,
-            state: 'S',
-            name: String::new(),
-        };
+        let process = |pid, parent| process(pid, parent, pid);
         let all = vec![process(9, 8), process(8, 7), process(7, 5), process(6, 1), process(5, 1)];
         let found = descendants(Pid::new(5).unwrap(), all);
         assert_eq!(found.iter().map(|p| p.pid.number()).collect::<Vec<_>>(), [7, 8, 9]);

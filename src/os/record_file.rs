@@ -1,5 +1,6 @@
 //! A file that is always whole: a temporary one beside it, then rename(2).
 
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -27,16 +28,7 @@ impl RecordFile {
     /// # Errors
     /// `WouldBlock`: another runinit writes there. Else the directory is missing or cannot be written.
     pub fn lock(path: &Path) -> io::Result<Self> {
-        let lock = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(MODE)
-            // O_NONBLOCK: a FIFO in its place has nobody at its other end, and would be waited for.
-            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
-            .open(beside(path, ".lock"))?;
-        let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock)
-            .map_err(|(_, errno)| io::Error::from(errno))?;
+        let lock = lock(path)?;
         Ok(Self { path: path.to_owned(), temporary: beside(path, ".tmp"), _lock: lock })
     }
 
@@ -69,6 +61,19 @@ impl RecordFile {
     }
 }
 
+/// Holds a place in the file system against everybody who asks in the same way, by a lock on a file beside it.
+pub(super) fn lock(path: &Path) -> io::Result<Flock<File>> {
+    let lock = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(MODE)
+        // O_NONBLOCK: a FIFO in its place has nobody at its other end, and would be waited for.
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+        .open(beside(path, ".lock"))?;
+    Flock::lock(lock, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| io::Error::from(errno))
+}
+
 /// What the last run left there, if anything; never through a symbolic link.
 ///
 /// # Errors
@@ -79,6 +84,16 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     file.take(READ_LIMIT).read_to_end(&mut contents)?;
     Ok(contents)
+}
+
+/// True if the run that writes the record is still there.
+pub fn is_locked(path: &Path) -> bool {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let lock = OpenOptions::new().read(true).custom_flags(flags).open(beside(path, ".lock"));
+    // Let go at once: a runinit that starts in this very moment must not find it taken.
+    lock.is_ok_and(|lock| {
+        matches!(Flock::lock(lock, FlockArg::LockSharedNonblock), Err((_, Errno::EWOULDBLOCK)))
+    })
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

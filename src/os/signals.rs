@@ -70,8 +70,8 @@ pub fn stop_as_terminal_does() -> bool {
 
 /// `struct signalfd_siginfo`, of which only the first five fields are read (signalfd(2)).
 const INFO_SIZE: usize = 128;
-/// Signals that are read in one go.
-const BATCH: usize = 16;
+/// Signals that are read in one go. Nearly always it is one.
+const BATCH: usize = 4;
 
 impl Signals {
     /// The descriptor, for poll(2).

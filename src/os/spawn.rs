@@ -1,30 +1,32 @@
 //! Starting a program: exactly as runinit itself was started, in a group of its own.
 
 use super::confine;
+use super::environment::{Environment, Variable, search_path};
 use super::raw::{self, Birth, BirthFailure, Stage};
 use super::signals::Inherited;
 use crate::core::event::{SpawnFailure, SpawnFailureKind};
 use crate::core::plan::Launch;
 use crate::core::process::Pid;
 use nix::errno::Errno;
-use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::raw::c_char;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 use std::ptr;
 
 /// Where commands are looked for when PATH is not set (confstr(3), `_CS_PATH`).
 const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
-
-/// The variable that names the process for which sockets were opened (`sd_listen_fds(3)`).
-const LISTEN_PID: &[u8] = b"LISTEN_PID=";
 
 /// What a program is given besides its own launch.
 #[derive(Clone, Copy, Debug)]
 pub struct Surroundings<'a> {
     /// Handed on as it came.
     pub inherited: Inherited,
+    /// Set over its environment.
+    pub variables: &'a [Variable],
+    /// The way into its own cgroup.
+    pub cgroup: Option<BorrowedFd<'a>>,
     /// Become descriptors 0, 1 and 2; `None`: runinit's own is kept.
     pub standard: [Option<BorrowedFd<'a>>; 3],
     /// Another descriptor, and the number it gets, 3 or more.
@@ -38,28 +40,29 @@ pub struct Surroundings<'a> {
 /// # Errors
 /// Which step failed, and with what.
 pub fn spawn(launch: &Launch, surroundings: Surroundings<'_>) -> Result<Pid, SpawnFailure> {
-    let mut strings = Strings::new(launch).map_err(|_| {
+    let with_nul = |_| {
         let message =
             format!("cannot run {}: a NUL byte in its command, environment or directory", command(launch));
         SpawnFailure { kind: SpawnFailureKind::NotExecutable, errno: 0, message }
-    })?;
+    };
+    let strings = Strings::new(launch).map_err(with_nul)?;
+    let mut environment = Environment::new(launch, surroundings.variables).map_err(with_nul)?;
     let candidates = pointers(&strings.candidates, &[]);
     let argv = pointers(&strings.argv, &[]);
     let mut shell_argv =
         pointers(strings.argv.get(1..).unwrap_or_default(), &[c"/bin/sh".as_ptr(), ptr::null()]);
-    let listen_pid = strings.listen_pid.as_mut().map(Vec::as_mut_ptr);
-    let first: Vec<_> = listen_pid.map(|variable| variable.cast_const().cast()).into_iter().collect();
-    let own_environment = strings.environment.as_deref().map(|strings| pointers(strings, &first));
+    let changed = environment.pointers();
     let mut birth = Birth {
         candidates: candidates.as_ptr(),
         argv: argv.as_ptr(),
         shell_argv: shell_argv.as_mut_ptr(),
-        environment: own_environment.as_ref().map_or_else(raw::environment, Vec::as_ptr),
-        own_number: listen_pid.map_or(ptr::null_mut(), |variable| variable.wrapping_add(LISTEN_PID.len())),
+        environment: changed.as_ref().map_or_else(raw::environment, Vec::as_ptr),
+        own_number: environment.own_number(),
         cwd: strings.cwd.as_ref().map_or(ptr::null(), |cwd| cwd.as_ptr()),
         standard: surroundings.standard.map(|descriptor| descriptor.map(|fd| fd.as_raw_fd())),
         descriptor: surroundings.descriptor.map(|(fd, number)| (fd.as_raw_fd(), number)),
         terminal: surroundings.terminal.map(|fd| fd.as_raw_fd()),
+        cgroup: surroundings.cgroup.map(|fd| fd.as_raw_fd()),
         leads: launch.leads,
         mask: surroundings.inherited.mask,
         ignore_sigchld: surroundings.inherited.ignore_sigchld,
@@ -75,6 +78,36 @@ pub fn spawn(launch: &Launch, surroundings: Surroundings<'_>) -> Result<Pid, Spa
         Ok(pid) => Pid::new(pid).ok_or_else(|| explain(launch, None, Errno::ESRCH)),
         Err(errno) => Err(explain(launch, birth.failure, errno)),
     }
+}
+
+/// Looks whether a command and its directory are there, for a start that others do and do not tell of.
+///
+/// # Errors
+/// As for [`spawn`].
+pub fn look_before(launch: &Launch) -> Result<(), SpawnFailure> {
+    use nix::unistd::{AccessFlags, access};
+    let failed =
+        |stage, errno: Errno| explain(launch, Some(BirthFailure { stage, errno: errno as i32 }), errno);
+    if let Some(cwd) = &launch.cwd {
+        if !cwd.is_dir() {
+            return Err(failed(Stage::Cwd, Errno::ENOENT));
+        }
+        access(cwd, AccessFlags::X_OK).map_err(|errno| failed(Stage::Cwd, errno))?;
+    }
+    let Ok(strings) = Strings::new(launch) else { return Err(failed(Stage::Exec, Errno::EINVAL)) };
+    let in_cwd = |candidate: &CString| {
+        let path = Path::new(OsStr::from_bytes(candidate.as_bytes()));
+        launch.cwd.as_ref().map_or(path.to_owned(), |cwd| cwd.join(path))
+    };
+    let mut missing = Errno::ENOENT;
+    for path in strings.candidates.iter().map(in_cwd) {
+        match access(&path, AccessFlags::X_OK) {
+            Ok(()) if !path.is_dir() => return Ok(()),
+            Ok(()) | Err(Errno::EACCES) => missing = Errno::EACCES,
+            Err(_) => {}
+        }
+    }
+    Err(failed(Stage::Exec, missing))
 }
 
 fn explain(launch: &Launch, failure: Option<BirthFailure>, errno: Errno) -> SpawnFailure {
@@ -133,49 +166,18 @@ fn command(launch: &Launch) -> String {
 struct Strings {
     candidates: Vec<CString>,
     argv: Vec<CString>,
-    /// `None`: runinit's own, untouched.
-    environment: Option<Vec<CString>>,
-    /// A variable of the environment whose value the new process writes itself: its own number.
-    listen_pid: Option<Vec<u8>>,
     cwd: Option<CString>,
 }
 
 impl Strings {
     fn new(launch: &Launch) -> Result<Self, std::ffi::NulError> {
-        let merged = merged_environment(launch);
-        let path = match &merged {
-            Some(environment) => environment.get(OsStr::new("PATH")).cloned(),
-            None => std::env::var_os("PATH"),
-        };
-        let pair = |(mut key, value): (OsString, OsString)| {
-            key.push("=");
-            key.push(value);
-            CString::new(key.into_vec())
-        };
+        let name = launch.argv.first().map_or(OsStr::new(""), OsString::as_os_str);
         Ok(Self {
-            candidates: candidates(launch.argv.first().map_or(OsStr::new(""), OsString::as_os_str), path)?,
+            candidates: candidates(name, search_path(launch))?,
             argv: launch.argv.iter().map(|word| CString::new(word.as_bytes())).collect::<Result<_, _>>()?,
-            listen_pid: takes_sockets(launch).then(|| [LISTEN_PID, &[0; raw::NUMBER_ROOM]].concat()),
-            environment: merged.map(|all| all.into_iter().map(pair).collect()).transpose()?,
             cwd: launch.cwd.as_ref().map(|cwd| CString::new(cwd.as_os_str().as_bytes())).transpose()?,
         })
     }
-}
-
-fn merged_environment(launch: &Launch) -> Option<BTreeMap<OsString, OsString>> {
-    let takes_sockets = takes_sockets(launch);
-    if launch.env.is_empty() && !launch.clear_env && !takes_sockets {
-        return None;
-    }
-    let inherited = (!launch.clear_env).then(std::env::vars_os).into_iter().flatten();
-    let is_kept = |(name, _): &(OsString, OsString)| !takes_sockets || name != "LISTEN_PID";
-    Some(inherited.chain(launch.env.iter().cloned()).filter(is_kept).collect())
-}
-
-/// True if sockets were opened for runinit, and this program is to have them.
-fn takes_sockets(launch: &Launch) -> bool {
-    let is_own = |pid: String| pid == std::process::id().to_string();
-    launch.takes_sockets && std::env::var("LISTEN_PID").is_ok_and(is_own)
 }
 
 /// The paths that execvp(3) would try for a command.
@@ -212,17 +214,5 @@ mod tests {
         assert_eq!(paths("ls", None), ["/bin/ls", "/usr/bin/ls"]);
         assert_eq!(paths("./ls", Some("/a")), ["./ls"]);
         assert_eq!(paths("", Some("/a")), [""]);
-    }
-
-    #[test]
-    fn the_environment_is_untouched_unless_something_is_set() {
-        assert_eq!(merged_environment(&Launch::default()), None);
-        let launch = Launch {
-            clear_env: true,
-            env: vec![("A".into(), "1".into()), ("A".into(), "2".into())],
-            ..Launch::default()
-        };
-        let merged = merged_environment(&launch).unwrap();
-        assert_eq!(merged.into_iter().collect::<Vec<_>>(), [("A".into(), "2".into())]);
     }
 }

@@ -75,3 +75,8 @@ pub fn leave() {
 pub fn is_stdin_terminal() -> bool {
     isatty(raw::standard(0)).unwrap_or(false)
 }
+
+/// How many columns standard output has, if it is a terminal; one that does not know has the usual 80.
+pub fn stdout_width() -> Option<usize> {
+    raw::terminal_width(1).map(|width| if width == 0 { 80 } else { usize::from(width) })
+}

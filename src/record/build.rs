@@ -1,7 +1,10 @@
 //! The record, read off the core.
 
-use super::{Entry, Exit, Phase, Program, Reaped, Record, SCHEMA, Signal, Step, Stray, Survivor};
+use super::{
+    Entry, Exit, Phase, Program, Reaped, Record, SCHEMA, Signal, Signals, Step, Stray, Survivor, TmuxServer,
+};
 use crate::core::budget::Moment;
+use crate::core::masks::{Masks, SignalSet};
 use crate::core::plan::ProgramId;
 use crate::core::shutdown::Reason;
 use crate::core::{Core, plan, process, program};
@@ -39,7 +42,7 @@ pub fn build(core: &Core, last_lines: &LastLines<'_>, clock: Clock, now: Moment)
             Some(_) => Phase::Stopping,
         },
         shutdown_time: began.map(|began| clock.rfc3339(began)),
-        reason: shutdown.map(|shutdown| reason(shutdown.reason)),
+        reason: shutdown.map(|shutdown| reason(shutdown.reason).to_owned()),
         signal_received: received.is_some(),
         signal: received.map(|received| Signal {
             name: received.signal.to_string(),
@@ -53,18 +56,22 @@ pub fn build(core: &Core, last_lines: &LastLines<'_>, clock: Clock, now: Moment)
         active_tasks: shutdown.map_or(Vec::new(), |s| s.active.iter().copied().map(name).collect()),
         programs: core
             .programs()
+            .filter(|(_, spec, _)| !spec.is_server())
             .map(|(id, spec, program)| Program {
+                after: names_of(core, &spec.after),
                 last_output: last_lines(id),
                 ..build_program(spec, program, clock, times)
             })
             .collect(),
-        strays: sweep.map_or(Vec::new(), |sweep| {
-            let stray = |(pid, stray): (&process::Pid, &crate::core::sweep::Stray)| Stray {
+        tmux_servers: core.programs().filter_map(|(_, spec, program)| server(spec, program)).collect(),
+        strays: shutdown.map_or(Vec::new(), |shutdown| {
+            let stray = |(pid, stray): (process::Pid, &crate::core::strays::Stray)| Stray {
                 pid: pid.number(),
                 command: stray.command.clone(),
+                program: stray.program.map(name),
                 stopped_by: stray.stopped_by().to_string(),
             };
-            sweep.strays.iter().map(stray).collect()
+            shutdown.strays.iter().map(stray).collect()
         }),
         survivors: sweep.filter(|_| core.is_finished()).map_or(Vec::new(), |sweep| {
             let survivor = |other: &crate::core::event::Other| Survivor {
@@ -90,20 +97,52 @@ pub fn build(core: &Core, last_lines: &LastLines<'_>, clock: Clock, now: Moment)
 fn build_program(spec: &plan::Program, program: &program::Program, clock: Clock, times: Times) -> Program {
     Program {
         name: spec.name.clone(),
-        kind: "process",
+        kind: if spec.is_agent() { "tmux" } else { "process" }.to_owned(),
+        after: Vec::new(),
         pid: program.pid.map(process::Pid::number),
         pgid: program.pid.and_then(process::Pid::group).map(process::Pgid::number),
-        session: None,
+        session: match &spec.kind {
+            plan::Kind::Agent(session) => Some(session.name.clone()),
+            plan::Kind::Process | plan::Kind::TmuxServer(_) => None,
+        },
+        socket: match &spec.kind {
+            plan::Kind::Agent(session) => Some(session.socket.to_string()),
+            plan::Kind::Process | plan::Kind::TmuxServer(_) => None,
+        },
         started_at: program.started_at.map(|at| clock.rfc3339(at)),
+        ready: program.readiness == program::Readiness::Ready,
         restarts: program.restarting.count,
-        exit: program.exit.map(|exit| match exit {
-            process::Exit::Code(code) => Exit::Code(code),
-            process::Exit::Signal(signal) => Exit::Signal(signal.to_string()),
-        }),
+        exit: program.exit.map(Exit::from),
         stopped_by: program.stopped_by.map(|by| by.to_string()),
+        signals: program.masks.map(signals),
         steps: program.taken.iter().map(|taken| times.step(taken)).collect(),
         last_output: Vec::new(),
     }
+}
+
+fn signals(masks: Masks) -> Signals {
+    let names = |set: SignalSet| set.signals().map(|signal| signal.to_string()).collect();
+    Signals { ignored: names(masks.ignored), caught: names(masks.caught), blocked: names(masks.blocked) }
+}
+
+impl From<process::Exit> for Exit {
+    fn from(exit: process::Exit) -> Self {
+        match exit {
+            process::Exit::Code(code) => Self::Code(code),
+            process::Exit::Signal(signal) => Self::Signal(signal.to_string()),
+        }
+    }
+}
+
+/// Without servers, which are no programs for people.
+fn names_of(core: &Core, ids: &[ProgramId]) -> Vec<String> {
+    let specs = ids.iter().map(|id| &core.plan().programs[id.0]);
+    specs.filter(|spec| !spec.is_server()).map(|spec| spec.name.clone()).collect()
+}
+
+fn server(spec: &plan::Program, program: &program::Program) -> Option<TmuxServer> {
+    let plan::Kind::TmuxServer(socket) = &spec.kind else { return None };
+    Some(TmuxServer { socket: socket.to_string(), pid: program.pid.map(process::Pid::number) })
 }
 
 /// Moments as the record counts them.

@@ -1,15 +1,17 @@
 //! The record, `shutdown_state.json`: what happened, for people and programs.
 
 mod build;
+mod read;
 
 pub use build::{Clock, LastLines, build};
+pub use read::read;
 use serde::{Deserialize, Serialize};
 
 /// The version of the fields.
 pub const SCHEMA: u32 = 1;
 
 /// The whole record. Times in `_ms` count from the beginning of the shutdown, or of the run while there is none.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct Record {
     /// [`SCHEMA`].
     pub schema: u32,
@@ -18,7 +20,7 @@ pub struct Record {
     /// When the shutdown began: RFC 3339, UTC, milliseconds.
     pub shutdown_time: Option<String>,
     /// Why.
-    pub reason: Option<&'static str>,
+    pub reason: Option<String>,
     /// A signal asked for it.
     pub signal_received: bool,
     /// Which, and who sent it.
@@ -33,7 +35,10 @@ pub struct Record {
     pub active_tasks: Vec<String>,
     /// Every program.
     pub programs: Vec<Program>,
-    /// Processes that nobody managed and that were still there at the end.
+    /// The tmux servers that programs are in, where they are runinit's own: for a start after a kill.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tmux_servers: Vec<TmuxServer>,
+    /// Processes outside all groups that were still there at the end.
     pub strays: Vec<Stray>,
     /// What even SIGKILL did not end in time.
     pub survivors: Vec<Survivor>,
@@ -44,10 +49,11 @@ pub struct Record {
 }
 
 /// How far a run is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
     /// No shutdown has begun.
+    #[default]
     Running,
     /// One has.
     Stopping,
@@ -56,7 +62,7 @@ pub enum Phase {
 }
 
 /// The signal that asked for the shutdown.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct Signal {
     /// Its name.
     pub name: String,
@@ -69,34 +75,52 @@ pub struct Signal {
 }
 
 /// A program.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct Program {
     /// Its name.
     pub name: String,
-    /// `process`.
-    pub kind: &'static str,
+    /// `process`, or `tmux` for one that lives in a tmux session.
+    pub kind: String,
+    /// The programs that it starts after, and so stops before.
+    pub after: Vec<String>,
     /// Its leader's.
     pub pid: Option<i32>,
     /// Its group's.
     pub pgid: Option<i32>,
     /// Its tmux session.
     pub session: Option<String>,
+    /// The socket of its tmux server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub socket: Option<String>,
     /// RFC 3339, UTC, milliseconds.
     pub started_at: Option<String>,
+    /// Those that come after it may start.
+    pub ready: bool,
     /// How often it was started again.
     pub restarts: u32,
     /// How its leader ended.
     pub exit: Option<Exit>,
     /// What it took.
     pub stopped_by: Option<String>,
+    /// What its leader did with signals, if it outlived its first stop signal.
+    pub signals: Option<Signals>,
     /// What was tried.
     pub steps: Vec<Step>,
     /// The last lines it printed, where runinit sees them.
     pub last_output: Vec<String>,
 }
 
+/// A tmux server of runinit's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TmuxServer {
+    /// Where it listens, as in `[tmux]`.
+    pub socket: String,
+    /// Its pid, once it has one.
+    pub pid: Option<i32>,
+}
+
 /// How a leader ended.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Exit {
     /// With this code.
@@ -105,8 +129,19 @@ pub enum Exit {
     Signal(String),
 }
 
+/// What a leader did with signals.
+#[derive(Debug, Default, Serialize)]
+pub struct Signals {
+    /// Names of those that do nothing to it.
+    pub ignored: Vec<String>,
+    /// Names of those that it has a handler for.
+    pub caught: Vec<String>,
+    /// Names of those that wait.
+    pub blocked: Vec<String>,
+}
+
 /// A step of a cascade.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct Step {
     /// What was done.
     pub step: String,
@@ -116,19 +151,21 @@ pub struct Step {
     pub waited_ms: u64,
 }
 
-/// A process that nobody managed.
-#[derive(Debug, Serialize)]
+/// A process that had left its group.
+#[derive(Debug, Default, Serialize)]
 pub struct Stray {
     /// Its pid.
     pub pid: i32,
     /// Its command line.
     pub command: String,
+    /// The program whose group it had left; null: nobody knows.
+    pub program: Option<String>,
     /// What it took.
     pub stopped_by: String,
 }
 
 /// A process that SIGKILL did not end in time.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct Survivor {
     /// Its pid.
     pub pid: i32,
@@ -139,7 +176,7 @@ pub struct Survivor {
 }
 
 /// Children reaped.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct Reaped {
     /// Those that runinit had started.
     pub programs: u64,
@@ -148,7 +185,7 @@ pub struct Reaped {
 }
 
 /// Something that happened.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct Entry {
     /// When.
     pub at_ms: i64,
@@ -169,13 +206,35 @@ impl Record {
 
 /// What is asked of the last run's record.
 #[derive(Debug, Deserialize)]
-struct Last {
-    phase: Phase,
+pub struct Last {
+    /// How far that run came.
+    pub phase: Phase,
+    /// Its programs.
+    #[serde(default)]
+    pub programs: Vec<LastProgram>,
+    /// Its tmux servers.
+    #[serde(default)]
+    pub tmux_servers: Vec<TmuxServer>,
 }
 
-/// The phase in which the last run left its record; `None` if there is no record that can be read.
-pub fn last_phase(json: &[u8]) -> Option<Phase> {
-    serde_json::from_slice::<Last>(json).ok().map(|last| last.phase)
+/// A program of the last run.
+#[derive(Debug, Deserialize)]
+pub struct LastProgram {
+    /// Its name.
+    pub name: String,
+    /// Its leader's.
+    pub pid: Option<i32>,
+    /// Its tmux session.
+    #[serde(default)]
+    pub session: Option<String>,
+    /// The socket of its tmux server.
+    #[serde(default)]
+    pub socket: Option<String>,
+}
+
+/// What the last run left in its record; `None` if there is no record that can be read.
+pub fn last(json: &[u8]) -> Option<Last> {
+    serde_json::from_slice::<Last>(json).ok()
 }
 
 #[cfg(test)]
@@ -184,8 +243,11 @@ mod tests {
 
     #[test]
     fn a_run_that_was_killed_is_recognised() {
-        assert_eq!(last_phase(br#"{"schema": 1, "phase": "stopping"}"#), Some(Phase::Stopping));
-        assert_eq!(last_phase(br#"{"phase": "asleep"}"#), None);
-        assert_eq!(last_phase(b"{"), None);
+        assert_eq!(
+            last(br#"{"schema": 1, "phase": "stopping"}"#).map(|last| last.phase),
+            Some(Phase::Stopping)
+        );
+        assert!(last(br#"{"phase": "asleep"}"#).is_none());
+        assert!(last(b"{").is_none());
     }
 }

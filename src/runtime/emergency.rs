@@ -50,6 +50,7 @@ impl Runtime {
         if recorded.is_err() {
             log::error!("the record could not be written either");
         }
+        let _ = catch_unwind(AssertUnwindSafe(|| self.write_last_words()));
         u8::try_from(INTERNAL_ERROR).unwrap_or(u8::MAX)
     }
 

@@ -6,30 +6,44 @@
 //!
 //! From the first start on, no error ends runinit. What fails is logged, and is an event or nothing at all.
 
+mod cleaning;
+mod control;
 mod emergency;
+mod families;
 mod hearing;
+mod leftovers;
 mod narrator;
 mod output;
 mod perform;
+mod pressure;
 mod recorder;
+mod termination_log;
+mod tmux;
 
 pub use narrator::Narrator;
-pub use recorder::Recorder;
+pub use recorder::{DEFAULT_PATH, Recorder};
+pub use termination_log::TerminationLog;
 
+use cleaning::Listener;
+use control::Control;
 use hearing::Hearing;
+use pressure::Pressure;
 
+use crate::control::address::Address;
 use crate::core::Core;
+use crate::core::action::Action;
 use crate::core::budget::Moment;
 use crate::core::event::{Event, Received, Sender};
-use crate::core::plan::{Plan, ProgramId};
+use crate::core::plan::{Kind, Plan, Program, ProgramId};
 use crate::core::process::{Exit, Pid};
 use crate::core::signal::Signal;
+use crate::os::mark::Marks;
 use crate::os::output::Outputs;
 use crate::os::poller::{Poller, Token};
 use crate::os::reap::{self, Changed, Left};
 use crate::os::signals::{Arrived, Inherited, Signals};
 use crate::os::terminal::Terminal;
-use crate::os::{descriptors, footprint, inheritance, processes};
+use crate::os::{descriptors, inheritance, processes};
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -38,12 +52,21 @@ use std::time::Instant;
 /// Makes the plan anew, or says what is wrong with it.
 pub type Load = Box<dyn FnMut() -> Result<Plan, Vec<String>>>;
 
+/// Makes a program from keys and values as a `[[program]]` has them, beside others of these names, to whose places in that
+/// list its `after` points; or says what is wrong with it.
+pub type ReadProgram =
+    Box<dyn FnMut(&serde_json::Map<String, serde_json::Value>, &[&str]) -> Result<Program, Vec<String>>>;
+
 /// What the loop needs from outside.
 pub struct Setup {
     /// What to run.
     pub plan: Plan,
     /// Where another plan comes from.
     pub load: Load,
+    /// Where a program that somebody adds comes from.
+    pub read_program: ReadProgram,
+    /// Where the control socket is, if there is to be one.
+    pub control: Option<Address>,
     /// Already taken over.
     pub signals: Signals,
     /// Handed on to every program.
@@ -52,6 +75,8 @@ pub struct Setup {
     pub terminal: Option<Terminal>,
     /// Where the record goes.
     pub recorder: Recorder,
+    /// Where the last line goes.
+    pub termination_log: Option<TerminationLog>,
     /// This process.
     pub own: Pid,
     /// The filter to start the log with; it is started after the first program, which should not wait for it.
@@ -74,50 +99,82 @@ pub struct LetsGo {
 struct Runtime {
     core: Core,
     load: Load,
+    read_program: ReadProgram,
+    /// Taken when the control socket is opened.
+    control_address: Option<Address>,
+    control: Option<Control>,
     signals: Signals,
     poller: Poller,
     hearing: Hearing,
     inherited: Inherited,
     terminal: Option<Terminal>,
     recorder: Recorder,
+    termination_log: Option<TerminationLog>,
     own: Pid,
     started: Instant,
     /// The writing ends of the standard inputs that `stdin` steps write to.
     inputs: BTreeMap<ProgramId, OwnedFd>,
     outputs: Outputs,
+    pressure: Pressure,
+    tmux: tmux::Tmux,
+    cleaning: Listener,
     /// Taken when the log is started.
     log: Option<String>,
     narrator: Option<Box<dyn Narrator>>,
     lets_go: LetsGo,
+    marks: Marks,
     exit_code: Option<u8>,
+    /// Empty between two events; kept, since a signal on its way should not wait for memory.
+    room: (VecDeque<Event>, Vec<Action>),
 }
 
 /// Runs the plan to its end and returns runinit's exit code. A panic inside ends everything that was started and is
 /// recorded.
-pub fn run(setup: Setup) -> u8 {
+pub fn run(mut setup: Setup) -> u8 {
+    if setup.plan.programs.iter().any(|program| program.kind != Kind::Process) {
+        // Before anything is started in tmux: it may be there already.
+        crate::logging::start(&setup.log);
+        if let Some(last) = setup.recorder.begin() {
+            leftovers::settle(&mut setup.plan, last);
+        }
+    }
     let descriptors = descriptors::make_room_for(setup.plan.programs.len());
+    let mut marks = if setup.plan.marks_programs { Marks::new(setup.own) } else { Marks::default() };
+    let cgroups = marks.use_cgroups(setup.own);
     let mut runtime = Runtime {
         outputs: Outputs::default(),
+        tmux: tmux::Tmux::default(),
         core: Core::new(setup.plan),
         load: setup.load,
+        read_program: setup.read_program,
+        control_address: setup.control,
+        control: None,
         signals: setup.signals,
         poller: Poller::default(),
         hearing: Hearing::default(),
         inherited: Inherited { descriptors, ..setup.inherited },
         terminal: setup.terminal,
         recorder: setup.recorder,
+        termination_log: setup.termination_log,
         own: setup.own,
         started: Instant::now(),
         inputs: BTreeMap::new(),
+        pressure: Pressure::default(),
+        cleaning: Listener::default(),
         log: Some(setup.log),
         narrator: setup.narrator,
         lets_go: setup.lets_go,
+        marks,
         exit_code: None,
+        room: Default::default(),
     };
-    let ended = catch_unwind(AssertUnwindSafe(|| runtime.run()));
+    let ended = catch_unwind(AssertUnwindSafe(|| runtime.run(cgroups)));
     let code = ended.unwrap_or_else(|_| runtime.end_after_panic());
     let was_killed =
         runtime.core.programs().any(|(_, _, program)| matches!(program.exit, Some(Exit::Signal(_))));
+    if let Some(cgroups) = runtime.marks.cgroups() {
+        cgroups.remove();
+    }
     if let Some(terminal) = &runtime.terminal {
         terminal.take_back(was_killed);
     }
@@ -125,38 +182,42 @@ pub fn run(setup: Setup) -> u8 {
 }
 
 impl Runtime {
-    fn run(&mut self) -> u8 {
+    fn run(&mut self, cgroups: Result<(), String>) -> u8 {
         self.handle(Event::Tick, Moment::ZERO);
         if self.core.plan().programs.is_empty() {
             self.let_go();
         }
         self.start_log();
-        self.recorder.begin();
+        if let Err(why) = cgroups {
+            log::debug!("programs have no cgroups of their own: {why}");
+        }
+        self.open_control();
         inject_fault();
         let mut is_more = true;
-        let mut is_large = true;
         let mut ready = Vec::new();
         loop {
             if let Some(code) = self.exit_code {
                 return code;
             }
-            let wait = self.core.deadline().map(|at| at.saturating_sub(self.now()));
+            let deadlines = [self.core.deadline(), self.pressure_deadline(), self.control_deadline()];
+            let deadline = deadlines.into_iter().flatten().min();
+            let wait = deadline.map(|at| at.saturating_sub(self.now()));
             let wait = [wait, self.outputs.retry_after()].into_iter().flatten().min();
             let wait = if is_more { Some(Moment::ZERO) } else { wait };
-            if is_large && wait.is_none() {
-                footprint::shrink();
-                is_large = false;
-            }
             let is_signalled = self.poller.wait(self.signals.as_fd(), wait, &mut ready);
             let now = self.now();
             // A passed deadline is a reason to look for exits too; pipes that are never quiet are none.
             let is_to_hear = is_signalled || is_more || ready.is_empty();
             // What a program has printed is handed on before its exit is told.
-            self.serve(&mut ready, now);
+            if !ready.is_empty() {
+                self.serve(&mut ready, now);
+            }
             if is_to_hear {
                 is_more = self.hear_signals(now, is_more || !is_signalled);
             }
             self.handle(Event::Tick, now);
+            self.look_at_pressure(now);
+            self.attend_clients(now);
             self.outputs.end_round(&mut self.poller);
         }
     }
@@ -176,6 +237,13 @@ impl Runtime {
         }
     }
 
+    /// After the record, which tells more and must not wait.
+    fn write_last_words(&self) {
+        if let (Some(log), Some(words)) = (&self.termination_log, self.core.last_words(self.now())) {
+            log.write(&words);
+        }
+    }
+
     fn now(&self) -> Moment {
         self.started.elapsed()
     }
@@ -189,6 +257,10 @@ impl Runtime {
                 Token::Notify(index) => self.hear_messages(ProgramId(index), now),
                 Token::ReadyPipe(index) => self.hear_pipe(ProgramId(index), now),
                 Token::Connection(index) => self.hear_connection(ProgramId(index), now),
+                Token::Control => self.accept_clients(now),
+                Token::Client(index) => self.serve_client(index, now),
+                Token::Pane(index) => self.hear_end(ProgramId(index), now),
+                Token::Pass => _ = self.hear_pass(),
             }
         }
         self.outputs.end_round(&mut self.poller);
@@ -204,6 +276,7 @@ impl Runtime {
         let left = if is_to_reap { reap::reap(&mut changed) } else { Left::Alive };
         if !changed.reaped.is_empty() {
             self.handle(Event::Reaped(changed.reaped), now);
+            self.pressure.has_changed(now);
             self.end_outputs();
         }
         for (pid, signal) in changed.stopped {
@@ -241,8 +314,8 @@ impl Runtime {
 
     /// Steps the core with an event, and with everything that comes of it.
     fn handle(&mut self, event: Event, now: Moment) {
-        let mut events = VecDeque::from([event]);
-        let mut actions = Vec::new();
+        let (mut events, mut actions) = std::mem::take(&mut self.room);
+        events.push_back(event);
         while let Some(event) = events.pop_front() {
             if let Some(narrator) = &mut self.narrator {
                 narrator.hear(&event);
@@ -250,8 +323,10 @@ impl Runtime {
             self.core.step(event, now, &mut actions);
             for action in actions.drain(..) {
                 events.extend(self.perform(action));
+                events.extend(self.tmux.take_ended());
             }
         }
+        self.room = (events, actions);
     }
 }
 

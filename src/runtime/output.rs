@@ -36,7 +36,7 @@ impl Runtime {
     /// Writes the record as it stands.
     pub(super) fn record(&mut self, is_last: bool) {
         let now = self.now();
-        let last_lines = |id| self.outputs.last_lines(id);
+        let last_lines = |id| self.tmux.screen(id).unwrap_or_else(|| self.outputs.last_lines(id));
         self.recorder.write(&self.core, &last_lines, now, is_last);
     }
 

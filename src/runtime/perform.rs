@@ -12,7 +12,6 @@ use crate::os::spawn::Surroundings;
 use crate::os::terminal::{self, Terminal};
 use crate::os::{kill, pipe, processes, signals, spawn};
 use nix::errno::Errno;
-use std::borrow::Cow;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -20,7 +19,9 @@ impl Runtime {
     /// Does it, and says what came of it where the core wants to know.
     pub(super) fn perform(&mut self, action: Action) -> Option<Event> {
         match action {
-            Action::Spawn(id) => Some(Event::Spawned(id, self.spawn(id))),
+            Action::Spawn(id) => Some(self.begin_start(id)),
+            Action::Call(id, question) => Some(self.call(id, question)),
+            Action::Hear(id, exit) => self.hear(id, exit),
             Action::RunStep(id, step) => Some(Event::StepSpawned(id, self.spawn_step(id, step))),
             Action::Ask(id, purpose) => self.ask(id, purpose),
             Action::StopAsking(id) => {
@@ -29,6 +30,10 @@ impl Runtime {
             }
             Action::WriteStdin(id, step) => Some(Event::StdinWritten(id, self.write_stdin(id, step))),
             Action::Signal(id, target, signal) => self.signal(id, target, signal),
+            Action::HangUp(id, pgid) => {
+                self.kernel_session(id, pgid).hang_up();
+                None
+            }
             Action::KillCommand(pgid) => {
                 // ESRCH: it has just ended by itself.
                 let _ = kill::signal(Target::Group(pgid), Signal::KILL);
@@ -46,8 +51,17 @@ impl Runtime {
                 }
                 None
             }
-            Action::Probe(id, pgid) => Some(Event::Group(id, kill::probe(pgid))),
-            Action::Look => Some(Event::Looked(processes::look(self.own))),
+            Action::Probe(id, pgid) => Some(Event::Group(id, self.probe(id, pgid))),
+            Action::Inspect(id, pid) => {
+                processes::masks(self.own, pid).map(|masks| Event::Inspected(id, masks))
+            }
+            Action::Look => Some(Event::Looked(self.look())),
+            Action::Clean(occasion, lasts) => Some(Event::PassSpawned(self.start_pass(occasion, lasts))),
+            Action::LookForLate => {
+                let groups: Vec<_> = self.core.programs().filter_map(|(_, _, p)| p.group()).collect();
+                Some(Event::Remaining(processes::remaining(self.own, &groups)))
+            }
+            Action::Seek(programs) => Some(Event::Sought(self.seek(&programs))),
             Action::StopSelf => {
                 signals::stop_self();
                 None
@@ -74,15 +88,18 @@ impl Runtime {
                 None
             }
             Action::Finish(code) => {
+                self.hear_rest_of_pass();
                 self.drain_outputs();
                 self.record(true);
+                self.write_last_words();
+                self.remove_sockets();
                 self.exit_code = Some(code);
                 None
             }
         }
     }
 
-    fn spawn(&mut self, id: ProgramId) -> Result<Pid, SpawnFailure> {
+    pub(super) fn spawn(&mut self, id: ProgramId) -> Result<Pid, SpawnFailure> {
         let output = self.open_output(id)?;
         let no_room = |what: &str, errno: Errno| SpawnFailure {
             kind: SpawnFailureKind::NoRoom,
@@ -91,13 +108,14 @@ impl Runtime {
         };
         let voice =
             self.give_voice(id).map_err(|errno| no_room("what it says that it is ready by", errno))?;
-        let mut launch = Cow::Borrowed(&self.core.plan().programs[id.0].launch);
-        if let Some(variable) = voice.environment {
-            launch.to_mut().env.push(variable);
-        }
-        let stdin = open_stdin(&launch).map_err(|errno| no_room("its standard input", errno))?;
+        let launch = &self.core.plan().programs[id.0].launch;
+        let variables: Vec<_> = voice.environment.into_iter().chain(self.mark(id)).collect();
+        let cgroup = self.entrance(id);
+        let stdin = open_stdin(launch).map_err(|errno| no_room("its standard input", errno))?;
         let surroundings = Surroundings {
             inherited: self.inherited,
+            variables: &variables,
+            cgroup: cgroup.as_ref().map(AsFd::as_fd),
             standard: [
                 stdin.as_ref().map(|(reading, _)| reading.as_fd()),
                 output.as_ref().map(Writers::stdout),
@@ -113,7 +131,11 @@ impl Runtime {
         if launch.leads == Leads::Session {
             terminal::leave();
         }
-        let pid = spawn::spawn(&launch, surroundings)?;
+        let spawned = spawn::spawn(launch, surroundings);
+        if spawned.is_err() {
+            self.remove_cgroup(id);
+        }
+        let pid = self.watch_start(spawned)?;
         if let Some((_, Some(writing))) = stdin {
             self.inputs.insert(id, writing);
         }
@@ -146,12 +168,15 @@ impl Runtime {
     /// A stop command runs where its program does, with its environment.
     fn spawn_step(&mut self, id: ProgramId, step: usize) -> Option<Pid> {
         let program = &self.core.plan().programs[id.0];
-        let StepAction::Run(argv) = &program.stop.get(step)?.action else { return None };
-        self.spawn_command(id, argv.clone(), "stop command")
+        match &program.stop.get(step)?.action {
+            StepAction::Run(argv) => self.spawn_command(id, argv.clone(), "stop command"),
+            StepAction::Keys(keys) => self.press(id, &keys.clone()),
+            StepAction::Stdin(_) | StepAction::Signal(_) | StepAction::Received => None,
+        }
     }
 
     /// A command about a program runs where that does, with its environment, and what it prints goes the same way.
-    fn spawn_command(&mut self, id: ProgramId, argv: Vec<OsString>, what: &str) -> Option<Pid> {
+    pub(super) fn spawn_command(&mut self, id: ProgramId, argv: Vec<OsString>, what: &str) -> Option<Pid> {
         // A stop command is worth more than its output.
         let output = self.open_output(id).ok().flatten();
         let program = &self.core.plan().programs[id.0];
@@ -162,11 +187,19 @@ impl Runtime {
             leads: Leads::Group,
             ..program.launch.clone()
         };
+        let variables: Vec<_> = self.mark(id).into_iter().collect();
+        let cgroup = self.entrance(id);
         let nothing = pipe::nothing_to_read();
         let stdin = nothing.as_ref().ok().map(AsFd::as_fd);
         let standard = [stdin, output.as_ref().map(Writers::stdout), output.as_ref().map(Writers::stderr)];
-        let surroundings =
-            Surroundings { inherited: self.inherited, standard, descriptor: None, terminal: None };
+        let surroundings = Surroundings {
+            inherited: self.inherited,
+            variables: &variables,
+            cgroup: cgroup.as_ref().map(AsFd::as_fd),
+            standard,
+            descriptor: None,
+            terminal: None,
+        };
         match spawn::spawn(&launch, surroundings) {
             Ok(pid) => Some(pid),
             Err(failure) => {
@@ -183,6 +216,9 @@ impl Runtime {
             (Purpose::Health, _, Some(health)) => health.check.clone(),
             _ => return Some(Event::Checked(id, false)),
         };
+        if program.is_server() {
+            return Some(Event::CheckSpawned(id, self.ask_server(id)));
+        }
         match check {
             Check::Exec(argv) => Some(Event::CheckSpawned(id, self.spawn_command(id, argv, "check"))),
             Check::File(path) => Some(Event::Checked(id, path.exists())),
@@ -201,10 +237,11 @@ impl Runtime {
     }
 
     fn signal(&self, id: ProgramId, target: Target, signal: Signal) -> Option<Event> {
-        match (kill::signal(target, signal), target) {
+        match (self.send(id, target, signal), target) {
             (Err(Errno::ESRCH), Target::Group(_)) => Some(Event::Group(id, GroupState::Empty)),
-            // A leader that is gone has not been reaped yet, or its group is probed when it is.
-            (Ok(()), _) | (Err(Errno::ESRCH), Target::Leader(_)) => None,
+            // A leader that is gone has not been reaped yet, or its group is probed when it is; the next look tells who
+            // else is.
+            (Ok(()), _) | (Err(Errno::ESRCH), Target::Leader(_) | Target::Escapee(_)) => None,
             (Err(errno), _) => {
                 let name = &self.core.plan().programs[id.0].name;
                 log::warn!("{name}: cannot send {signal}: {}", errno.desc());

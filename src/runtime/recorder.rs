@@ -3,13 +3,13 @@
 use crate::core::Core;
 use crate::core::budget::Moment;
 use crate::os::record_file::{self, RecordFile};
-use crate::record::{self, Clock, LastLines, Phase};
+use crate::record::{self, Clock, Last, LastLines, Phase};
 use log::Level;
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// Where the record goes when nobody says so, as PID 1.
-pub(super) const DEFAULT_PATH: &str = "/run/runinit/shutdown_state.json";
+pub const DEFAULT_PATH: &str = "/run/runinit/shutdown_state.json";
 
 /// Writes the record, if it is to be written.
 #[derive(Debug)]
@@ -33,20 +33,25 @@ impl Recorder {
         Self { path, level, clock, file: None, told: false, begun: false }
     }
 
-    /// Looks at what the last run left and locks the place.
-    pub(super) fn begin(&mut self) {
+    /// False if there is no place for it.
+    pub fn is_kept(&self) -> bool {
+        self.path.is_some()
+    }
+
+    /// Looks at what the last run left and locks the place. Tells what that was if that run was killed.
+    pub(super) fn begin(&mut self) -> Option<Last> {
         if std::mem::replace(&mut self.begun, true) {
-            return;
+            return None;
         }
-        let Some(path) = &self.path else { return };
+        let path = self.path.as_ref()?;
         if path == Path::new(DEFAULT_PATH) {
             // If it cannot be made, the lock says so.
             let _ = path.parent().map(std::fs::create_dir_all);
         }
         match RecordFile::lock(path) {
             Ok(file) => {
-                tell_about_last_run(path);
                 self.file = Some(file);
+                return killed_run(path);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 log::error!(
@@ -56,11 +61,11 @@ impl Recorder {
             }
             Err(error) => log::log!(self.level, "{}: no record is kept: {error}", path.display()),
         }
+        None
     }
 
     /// Writes the record as it stands; the last one is on the disk when this returns.
     pub(super) fn write(&mut self, core: &Core, last_lines: &LastLines<'_>, now: Moment, is_last: bool) {
-        // A run may be over before it has begun to wait.
         self.begin();
         let (Some(path), Some(file)) = (&self.path, &self.file) else { return };
         let json = record::build(core, last_lines, self.clock, now).to_json();
@@ -75,10 +80,13 @@ impl Recorder {
     }
 }
 
-fn tell_about_last_run(path: &Path) {
-    let last = record_file::read(path).ok().and_then(|json| record::last_phase(&json));
-    if let Some(phase @ (Phase::Running | Phase::Stopping)) = last {
-        let phase = if phase == Phase::Running { "running" } else { "stopping" };
-        log::warn!("the last run was killed while {phase}: {} was never finished", path.display());
-    }
+fn killed_run(path: &Path) -> Option<Last> {
+    let last = record_file::read(path).ok().and_then(|json| record::last(&json))?;
+    let phase = match last.phase {
+        Phase::Running => "running",
+        Phase::Stopping => "stopping",
+        Phase::Stopped => return None,
+    };
+    log::warn!("the last run was killed while {phase}: {} was never finished", path.display());
+    Some(last)
 }

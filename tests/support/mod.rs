@@ -15,6 +15,7 @@ pub(crate) use lateness::Lateness;
 pub(crate) use procfs::{Process, descendants, process};
 pub(crate) use record::Record;
 pub(crate) use stage::{End, Place, Running, Stage, send};
+pub(crate) use sys::set_attribute;
 
 use std::time::{Duration, Instant};
 

@@ -251,6 +251,11 @@ impl Running {
         self.init().map(|init| descendants(init.pid)).unwrap_or_default()
     }
 
+    /// Everybody on the stage, its own processes too.
+    pub(crate) fn everybody(&self) -> Vec<Process> {
+        descendants(self.child.id().cast_signed())
+    }
+
     /// Sends this signal to the init.
     pub(crate) fn signal(&self, signal: i32) -> Outcome {
         send(self.init()?.pid, signal).map_err(|e| self.explain(&format!("signal {signal} to the init: {e}")))

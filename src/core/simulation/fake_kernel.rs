@@ -41,6 +41,8 @@ pub(super) struct Machine {
 #[derive(Debug)]
 pub(super) struct FakeKernel {
     pub(super) machine: Machine,
+    /// Programs are started with marks.
+    pub(super) has_marks: bool,
     /// runinit's own number.
     pub(super) own: i32,
     pub(super) now: Moment,
@@ -94,6 +96,8 @@ pub(super) struct Process {
     pub(super) is_double: bool,
     /// Since when it has not been in the group of a program that it came from.
     pub(super) stray_since: Moment,
+    /// It carries no mark, and nor do those who come of it.
+    pub(super) is_unmarked: bool,
     pub(super) life: Rc<Life>,
     /// Numbers are reused, births are not.
     birth: u64,
@@ -113,6 +117,9 @@ pub(super) enum Origin {
     Program(ProgramId, u32),
     StopCommand(ProgramId),
     CheckCommand(ProgramId),
+    TmuxClient(ProgramId),
+    /// A pass of hygiene.
+    Pass,
     /// Somebody else's; as PID 1 it has to be ended all the same, below it must not be touched.
     Outside,
 }
@@ -136,6 +143,8 @@ pub(super) struct Story {
     pub(super) emptied: Option<Moment>,
     /// It was not runinit that reaped the last one.
     pub(super) is_unseen: bool,
+    /// Somebody has left it.
+    pub(super) is_left: bool,
 }
 
 #[derive(Debug)]
@@ -153,6 +162,7 @@ impl FakeKernel {
         Self {
             own: if machine.is_init { 1 } else { 7 },
             machine,
+            has_marks: false,
             now: Moment::ZERO,
             processes: BTreeMap::new(),
             stories: BTreeMap::new(),
@@ -310,6 +320,8 @@ impl FakeKernel {
             (Place::OwnGroup, None) => (pid, self.own),
             (Place::OwnSession, _) | (Place::Group, None) => (pid, pid),
         };
+        let is_unmarked =
+            life.is_unmarked || self.processes.get(&parent).is_some_and(|parent| parent.is_unmarked);
         let is_anothers = self.processes.get(&parent).is_some_and(|parent| parent.is_anothers);
         self.births += 1;
         self.slowness += life.slowness() + self.machine.latency;
@@ -323,6 +335,7 @@ impl FakeKernel {
             condition: Condition::Running,
             is_stuck: false,
             is_anothers,
+            is_unmarked,
             heard: BTreeSet::new(),
             killed_at: None,
             is_dying: false,

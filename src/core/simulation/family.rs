@@ -13,10 +13,25 @@ impl FakeKernel {
         let pid = self.birth(self.own, Place::OwnGroup, origin, life)?;
         self.processes.get_mut(&pid)?.is_started = true;
         if let Origin::Program(id, start) = origin {
-            let story = Story { start, pgid: pid, last_death: self.now, emptied: None, is_unseen: false };
+            let story = Story {
+                start,
+                pgid: pid,
+                last_death: self.now,
+                emptied: None,
+                is_unseen: false,
+                is_left: false,
+            };
             self.stories.insert(id, story);
         }
         self.do_what_is_due();
+        Pid::new(pid)
+    }
+
+    /// runinit starts a tmux client, of which nothing is heard before the next round: it comes between a look and its
+    /// signals, too.
+    pub(super) fn spawn_client(&mut self, id: ProgramId, life: &Rc<Life>) -> Option<Pid> {
+        let pid = self.birth(self.own, Place::OwnGroup, Origin::TmuxClient(id), life)?;
+        self.processes.get_mut(&pid)?.is_started = true;
         Pid::new(pid)
     }
 
@@ -53,9 +68,19 @@ impl FakeKernel {
     pub(super) fn exit(&mut self, pid: i32, exit: Exit) {
         let Some(process) = self.processes.get_mut(&pid) else { return };
         process.condition = Condition::Zombie(exit);
-        let (pgid, now) = (process.pgid, self.now);
-        for story in self.stories.values_mut().filter(|story| story.pgid == pgid && story.emptied.is_none()) {
-            story.last_death = now;
+        let (pgid, origin, now) = (process.pgid, process.origin, self.now);
+        for (id, story) in &mut self.stories {
+            let is_member = story.pgid == pgid && story.emptied.is_none();
+            let is_of = match origin {
+                Origin::Program(of, start) => of == *id && start == story.start,
+                Origin::StopCommand(of) | Origin::CheckCommand(of) => of == *id,
+                Origin::TmuxClient(_) | Origin::Pass | Origin::Outside => false,
+            };
+            let is_escapee = !is_member && is_of;
+            story.is_left |= is_escapee;
+            if is_member || is_escapee {
+                story.last_death = now;
+            }
         }
         self.tell(|| format!("{pid} {exit}"));
         let children: Vec<i32> = self.processes.values().filter(|p| p.parent == pid).map(|p| p.pid).collect();

@@ -1,16 +1,19 @@
 //! Random scenarios: a seed in, a world out.
 
 use super::fake_kernel::Machine;
+use super::life::Life;
 use super::lives::{Lives, Mood};
 use super::numbers::Numbers;
 use super::plans::{Plans, is_polite};
 use super::random::Random;
 use super::scenario::{Outside, Pace, Scenario, Script};
 use crate::core::budget::Moment;
+use crate::core::commanding::Command;
 use crate::core::event::SpawnFailureKind;
 use crate::core::plan::{End, Plan, Program, ProgramId, StepAction};
 use crate::core::policy::Restart;
 use crate::core::signal::Signal;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// Nothing comes from outside after this but what ends the world.
@@ -26,10 +29,15 @@ pub(super) fn scenario(seed: u64) -> Scenario {
     let plan = Plans { random, mood }.plan();
     let programs = scripts(random, &plan, mood);
     let outside = outside(random, mood, &plan);
-    let is_cooperative = mood == Mood::Cooperative && is_polite(&plan) && plan.end == End::Sweep;
+    // tmux takes its own time, and so does hygiene.
+    let takes_time = plan.programs.iter().any(Program::is_agent) || plan.hygiene.is_some();
+    let is_cooperative =
+        mood == Mood::Cooperative && is_polite(&plan) && plan.end == End::Sweep && !takes_time;
+    let passes = passes(random, &plan, mood);
     Scenario {
         plan,
         programs,
+        passes,
         outside,
         machine: machine(random),
         pace: pace(random),
@@ -77,6 +85,12 @@ fn scripts(random: &mut Random, plan: &Plan, mood: Mood) -> Vec<Script> {
     scripts
 }
 
+fn passes(random: &mut Random, plan: &Plan, mood: Mood) -> Vec<Option<Rc<Life>>> {
+    let count = if plan.hygiene.is_some() { 5 } else { 0 };
+    let mut lives = Lives::new(random, mood);
+    (0..count).map(|_| lives.pass()).collect()
+}
+
 fn script(random: &mut Random, program: &Program, id: ProgramId, mood: Mood) -> Script {
     let kinds = [SpawnFailureKind::NotFound, SpawnFailureKind::NotExecutable, SpawnFailureKind::NoRoom];
     let failure = random.chance(6).then(|| (random.pick(&[0, 0, 1, 2]), random.pick(&kinds)));
@@ -115,6 +129,13 @@ fn outside(random: &mut Random, mood: Mood, plan: &Plan) -> Vec<(Moment, Outside
         let number = lives.random.pick(&SIGNALS);
         events.extend(Signal::new(number).map(|signal| (at, Outside::Signal(signal))));
     }
+    // Nobody can ask those who go by another name.
+    if lives.random.chance(40) && plan.end == End::Sweep && !plan.programs.is_empty() {
+        for _ in 0..=lives.random.below(5) {
+            let at = lives.time(LAST_EVENT);
+            events.push((at, Outside::Asks(command(lives.random, plan))));
+        }
+    }
     if lives.random.chance(6) {
         let at = lives.time(LAST_EVENT);
         let length = lives.time(Duration::from_secs(12));
@@ -125,6 +146,26 @@ fn outside(random: &mut Random, mood: Mood, plan: &Plan) -> Vec<(Moment, Outside
         let life = lives.neighbour();
         events.push((at, Outside::Joins(life)));
     }
+    if plan.end == End::Sweep && !plan.stops_on.is_empty() && lives.random.chance(15) {
+        for _ in 0..lives.random.between(1, 4) {
+            // Often while something is being stopped.
+            let at = if lives.random.chance(30) { begins } else { lives.time(LAST_EVENT) };
+            let plan = Plans { random: lives.random, mood }.another(plan);
+            events.push((at, Outside::Reload(Box::new(plan))));
+        }
+    }
     events.sort_by_key(|(at, _)| *at);
     events
+}
+
+fn command(random: &mut Random, plan: &Plan) -> Command {
+    let ids: Vec<ProgramId> = (0..plan.programs.len()).map(ProgramId).collect();
+    let id = random.pick(&ids);
+    let number = random.pick(&[1, 2, 15, 18, 34]);
+    match (random.below(4), Signal::new(number)) {
+        (0, _) => Command::Stop(id),
+        (1, _) => Command::Start(id),
+        (2, Some(signal)) => Command::Signal(id, signal),
+        _ => Command::Restart(id),
+    }
 }

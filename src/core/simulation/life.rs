@@ -24,6 +24,8 @@ pub(super) struct Life {
     pub(super) reads: bool,
     /// It never waits for its children: they stay zombies until it ends.
     pub(super) neglects_children: bool,
+    /// It has lost the mark of its program: it has overwritten its environment, or that is closed to runinit.
+    pub(super) is_unmarked: bool,
 }
 
 /// Something that a process does.

@@ -126,6 +126,7 @@ impl<'a> Lives<'a> {
             }
         }
         life.neglects_children = self.random.chance(20);
+        life.is_unmarked = self.random.chance(10);
         self.trouble(life)
     }
 
@@ -256,6 +257,22 @@ impl<'a> Lives<'a> {
             1 => Some(Rc::new(life.ignores(signals(&ASKING)))),
             2 => Some(Rc::new(life.does(Duration::ZERO, fork(Life::endless())).ends(after, 1))),
             _ => Some(Rc::new(life.ends(after, u8::from(!is_well)))),
+        }
+    }
+
+    /// A pass of hygiene; `None` if it cannot start.
+    pub(super) fn pass(&mut self) -> Option<Rc<Life>> {
+        let after = self.time(Duration::from_secs(2));
+        let life = Life::endless();
+        match self.random.below(10) {
+            0 => None,
+            1 => Some(Rc::new(life.ignores(signals(&ASKING)))),
+            2 => Some(Rc::new(life.does(Duration::ZERO, fork(Life::endless())).ends(after, 0))),
+            3 => Some(Rc::new(
+                life.does(Duration::ZERO, Deed::Stick).does(after * 3, Deed::Unstick).ends(after, 0),
+            )),
+            4 => Some(Rc::new(life.ends(after, 1))),
+            _ => Some(Rc::new(life.ends(after / 20, 0))),
         }
     }
 

@@ -4,6 +4,7 @@
 //! |------------------------------------------------|-------------------------------------------------------------|
 //! | processes, groups, numbers, signals, /proc     | `fake_kernel`, `family`, `life`, `killing`, `looking`, `numbers` |
 //! | the loop of `runtime`, with a clock that jumps | `world`, `performing`                                       |
+//! | tmux                                           | `calling`                                                   |
 //! | a seed becomes a world                         | `generate`, `plans`, `lives`, `scenario`, `random`          |
 //! | what must hold                                 | `invariants`                                                |
 //! | reasons, restarts and exit codes, told again   | `model`                                                     |
@@ -15,6 +16,7 @@
 //! `RUNINIT_SIM_STATES` the number of states.
 #![allow(clippy::similar_names)] // pid and pgid are called so everywhere
 
+mod calling;
 mod fake_kernel;
 mod family;
 mod generate;
@@ -44,17 +46,27 @@ use world::{End, World};
 /// Worlds of one run, if nobody says otherwise.
 const WORLDS: u64 = 2000;
 /// Situations that so many worlds must have met, or they are not worth much.
-const SIGHTS: [&str; 21] = [
+const SIGHTS: [&str; 36] = [
     "a blind look",
     "a check that cannot start",
     "a command that was cut",
     "a cooperative fleet",
     "a failed program ends all",
     "a group that outlives its leader",
+    "a leader that was late",
+    "a last pass",
+    "a pass that cannot start",
+    "a pass that was cut",
     "a program given up",
+    "a program that stays stopped",
+    "a restart by hand",
+    "a stop by hand",
     "a program killed",
     "a program that ended too often",
     "a program that is not ready in time",
+    "a reload in the middle of a shutdown",
+    "a reload in the middle of a stop",
+    "a reload with daemons",
     "a restart",
     "a second signal",
     "a standard input that takes nothing",
@@ -62,10 +74,15 @@ const SIGHTS: [&str; 21] = [
     "a stray killed",
     "a stray told",
     "a survivor",
+    "a tmux that does not answer",
+    "an agent",
     "an early signal",
+    "an escapee killed",
+    "an escapee told",
     "an end at the last moment",
     "an unhealthy program",
     "no room for a process",
+    "somebody at half time",
 ];
 
 /// What a world came to.

@@ -1,12 +1,13 @@
 //! What the contract says about reasons, restarts and exit codes, told a second time and from the events alone.
 
 use crate::core::budget::Moment;
+use crate::core::commanding::Command;
 use crate::core::event::{Event, GroupState, SpawnFailureKind};
 use crate::core::plan::TerminalStops;
 use crate::core::plan::{OnFailure, Plan, ProgramId};
 use crate::core::policy::Restart;
 use crate::core::process::{Exit, Pid};
-use crate::core::program::{Program, Readiness, State};
+use crate::core::program::{Hold, Program, Readiness, State};
 use crate::core::shutdown::Reason;
 use crate::core::signal::Signal;
 
@@ -19,6 +20,8 @@ pub(super) struct Model {
     restarts: Vec<Vec<Moment>>,
     /// Programs that were restarted as often as they may be.
     worn_out: Vec<bool>,
+    /// What somebody has asked of each.
+    holds: Vec<Hold>,
     /// Signals that asked for the end, in order.
     pub(super) asked: Vec<Signal>,
     /// Why the shutdown began, once it has.
@@ -61,6 +64,7 @@ impl Model {
             exits: vec![None; count],
             restarts: vec![Vec::new(); count],
             worn_out: vec![false; count],
+            holds: vec![Hold::Free; count],
             asked: Vec::new(),
             reason: None,
         }
@@ -81,13 +85,36 @@ impl Model {
                 self.reason.get_or_insert(Reason::Asked);
             }
             Event::Spawned(id, Ok(pid)) => self.fates[id.0] = Fate::Alive(*pid),
+            Event::Spawned(id, Err(_))
+                if self.holds[id.0] == Hold::Stopped && !around.plan.programs[id.0].main =>
+            {
+                self.fates[id.0] = Fate::Ended;
+            }
             Event::Spawned(id, Err(failure)) => {
-                if failure.kind == SpawnFailureKind::NoRoom && around.tries < TRIES {
+                if failure.kind == SpawnFailureKind::NoRoom
+                    && around.tries < TRIES
+                    && self.holds[id.0] == Hold::Free
+                {
+                    if self.reason.is_none() && self.waits_in_vain(id.0, around, &[]) {
+                        self.ended_for_good(id.0, Fate::Missing, false, around);
+                    }
                     return;
                 }
                 self.ended_for_good(id.0, Fate::Failed(failure.kind), false, around);
             }
-            Event::Group(id, GroupState::Empty) => self.group_ended(*id, around),
+            Event::Group(id, GroupState::Empty) if !around.plan.marks_programs => {
+                self.nothing_is_left(*id, around, &[]);
+            }
+            Event::Sought(found) => {
+                let mut gone = Vec::new();
+                for (id, _) in found.iter().filter(|(_, pids)| pids.is_empty()) {
+                    if around.before[id.0].group().is_none() {
+                        self.nothing_is_left(*id, around, &gone);
+                        gone.push(*id);
+                    }
+                }
+            }
+            Event::Asked(command) if self.reason.is_none() => self.asked_by_hand(command, around),
             _ => {}
         }
     }
@@ -99,6 +126,11 @@ impl Model {
             return;
         }
         let program = &around.plan.programs[index];
+        match self.holds[index] {
+            Hold::Free => {}
+            Hold::Stopped if program.main => return self.ended_for_good(index, Fate::Ended, false, around),
+            Hold::Stopped | Hold::Again => return,
+        }
         let has_failed = self.has_failed(index, around);
         let was_ready = around.before[index].readiness == Readiness::Ready;
         let is_wanted = match program.restart {
@@ -121,13 +153,16 @@ impl Model {
     }
 
     /// Nothing is left of it: it may come back now, unless what it comes after never will.
-    fn group_ended(&mut self, id: ProgramId, around: Circumstances) {
+    fn nothing_is_left(&mut self, id: ProgramId, around: Circumstances, gone: &[ProgramId]) {
         let is_leaderless = matches!(
             around.before[id.0].state,
             State::Leaderless { .. }
                 | State::Stopping { leader: None, .. }
                 | State::Survived { leader: None, .. }
         );
+        if is_leaderless && self.holds[id.0] == Hold::Again && self.reason.is_none() {
+            return self.begin_anew(id.0);
+        }
         if self.fates[id.0] != Fate::Returning || !is_leaderless {
             return;
         }
@@ -135,16 +170,94 @@ impl Model {
             self.fates[id.0] = Fate::Ended;
             return;
         }
-        let is_lost = |id: &ProgramId| {
-            let over = matches!(self.fates[id.0], Fate::Ended | Fate::Failed(_) | Fate::Missing);
-            let is_gone = around.before[id.0].state == State::Ended;
-            over && is_gone && around.before[id.0].readiness != Readiness::Ready
-        };
-        if around.plan.programs[id.0].after.iter().any(is_lost) {
+        if self.waits_in_vain(id.0, around, gone) {
             self.ended_for_good(id.0, Fate::Missing, false, around);
         } else {
             self.fates[id.0] = Fate::Waiting;
         }
+    }
+
+    fn waits_in_vain(&self, index: usize, around: Circumstances, gone: &[ProgramId]) -> bool {
+        let is_lost = |id: &ProgramId| {
+            let over = matches!(self.fates[id.0], Fate::Ended | Fate::Failed(_) | Fate::Missing);
+            let before = &around.before[id.0].state;
+            let is_gone =
+                gone.contains(id) || matches!(before, State::Ended | State::Leaderless { pgid: None });
+            over && is_gone
+                && self.holds[id.0] == Hold::Free
+                && around.before[id.0].readiness != Readiness::Ready
+        };
+        around.plan.programs[index].after.iter().any(is_lost)
+    }
+
+    fn asked_by_hand(&mut self, command: &Command, around: Circumstances) {
+        match *command {
+            Command::Stop(id) => {
+                for id in dependents_and(id, around.plan) {
+                    let before = &around.before[id.0];
+                    if before.state == State::Ended && before.readiness == Readiness::Ready {
+                        continue;
+                    }
+                    self.holds[id.0] = Hold::Stopped;
+                    if matches!(self.fates[id.0], Fate::Waiting | Fate::Returning) {
+                        self.fates[id.0] = Fate::Ended;
+                    }
+                }
+            }
+            Command::Start(id) => self.start_by_hand(id, around),
+            Command::Restart(id) => match around.before[id.0].state {
+                State::Survived { .. } => {}
+                State::Waiting { .. } | State::Starting { .. } | State::Closing | State::Ended => {
+                    self.start_by_hand(id, around);
+                }
+                State::Running { .. } | State::Leaderless { .. } | State::Stopping { .. } => {
+                    for other in dependents_and(id, around.plan) {
+                        let is_there = around.before[other.0].group().is_some();
+                        if other == id || is_there && self.holds[other.0] == Hold::Free {
+                            self.come_again(other.0);
+                        }
+                    }
+                }
+            },
+            Command::Signal(..) | Command::Add(_) | Command::Remove(_) => {}
+        }
+    }
+
+    fn start_by_hand(&mut self, id: ProgramId, around: Circumstances) {
+        let before = &around.before[id.0];
+        if matches!(before.state, State::Survived { .. }) {
+            return;
+        }
+        for dependency in &around.plan.programs[id.0].after {
+            let before = &around.before[dependency.0];
+            let is_gone = matches!(before.state, State::Ended | State::Leaderless { pgid: None });
+            let is_missing = is_gone && !before.restarting.planned && before.readiness != Readiness::Ready;
+            if is_missing || self.holds[dependency.0] == Hold::Stopped {
+                self.start_by_hand(*dependency, around);
+            }
+        }
+        match before.state {
+            State::Ended | State::Closing => self.begin_anew(id.0),
+            State::Waiting { .. } => self.restarts[id.0].clear(),
+            State::Starting { .. } | State::Running { .. } => self.holds[id.0] = Hold::Free,
+            State::Leaderless { .. } | State::Stopping { .. } => self.come_again(id.0),
+            State::Survived { .. } => {}
+        }
+    }
+
+    /// Somebody brings it back when nothing of it is left.
+    fn come_again(&mut self, index: usize) {
+        self.holds[index] = Hold::Again;
+        if self.fates[index] == Fate::Returning {
+            self.fates[index] = Fate::Ended;
+        }
+    }
+
+    fn begin_anew(&mut self, index: usize) {
+        self.holds[index] = Hold::Free;
+        self.fates[index] = Fate::Waiting;
+        self.restarts[index].clear();
+        self.worn_out[index] = false;
     }
 
     /// It will not come back; if it was not ready, nobody who waits for it will come.
@@ -158,7 +271,10 @@ impl Model {
         let mut missing = vec![index];
         while let Some(index) = missing.pop() {
             for (dependent, program) in around.plan.programs.iter().enumerate() {
-                let waits = self.fates[dependent] == Fate::Waiting;
+                // A start that tmux has been asked for goes on.
+                let is_asked =
+                    matches!(around.before[dependent].state, State::Starting { .. } | State::Closing);
+                let waits = self.fates[dependent] == Fate::Waiting && !is_asked;
                 if waits && program.after.contains(&ProgramId(index)) {
                     self.fates[dependent] = Fate::Missing;
                     missing.push(dependent);
@@ -178,7 +294,7 @@ impl Model {
             Reason::MainExited
         } else if program.on_failure == OnFailure::Shutdown && self.has_failed(index, around) {
             Reason::ProgramFailed(ProgramId(index))
-        } else if self.fates.iter().all(is_over) {
+        } else if self.fates.iter().all(is_over) && self.holds.iter().all(|hold| *hold == Hold::Free) {
             Reason::AllExited
         } else {
             return;
@@ -238,6 +354,21 @@ impl Model {
             }
         }
     }
+}
+
+/// A program and all that come after it, directly or not.
+fn dependents_and(id: ProgramId, plan: &Plan) -> Vec<ProgramId> {
+    let mut found = vec![id];
+    let mut next = 0;
+    while let Some(&known) = found.get(next) {
+        next += 1;
+        for (index, program) in plan.programs.iter().enumerate() {
+            if program.after.contains(&known) && !found.contains(&ProgramId(index)) {
+                found.push(ProgramId(index));
+            }
+        }
+    }
+    found
 }
 
 /// True for a signal that begins a shutdown.

@@ -2,7 +2,7 @@
 
 use super::fake_kernel::Origin;
 use super::killing::Answer;
-use super::scenario::Outside;
+use super::scenario::{Outside, Script};
 use super::world::World;
 use crate::core::action::{Action, Purpose, Target};
 use crate::core::event::{Event, GroupState, SpawnFailure, SpawnFailureKind};
@@ -17,7 +17,11 @@ impl World {
     /// Does it, and says what came of it where the core wants to know.
     pub(super) fn perform(&mut self, action: &Action) -> Option<Event> {
         match *action {
-            Action::Spawn(id) => Some(Event::Spawned(id, self.spawn(id))),
+            Action::Spawn(id) => Some(self.start(id)),
+            Action::Call(id, question) => Some(Event::Called(id, self.spawn_client(id, question))),
+            Action::Hear(id, exit) => self.hear_client(id, exit),
+            // Nobody ignores SIGTERM alone, so that it makes no difference.
+            Action::HangUp(..) => None,
             Action::RunStep(id, step) => Some(Event::StepSpawned(id, self.spawn_step(id, step))),
             Action::WriteStdin(id, _) => Some(Event::StdinWritten(id, self.write_stdin(id))),
             Action::Ask(id, purpose) => self.ask(id, purpose),
@@ -29,7 +33,8 @@ impl World {
                 let answer = self.kernel.kill_group(pgid, signal);
                 (answer == Answer::Nobody).then_some(Event::Group(id, GroupState::Empty))
             }
-            Action::Signal(_, Target::Leader(pid), signal) | Action::SignalStray(pid, signal) => {
+            Action::Signal(_, Target::Leader(pid) | Target::Escapee(pid), signal)
+            | Action::SignalStray(pid, signal) => {
                 self.kernel.kill_process(pid, signal);
                 None
             }
@@ -44,7 +49,11 @@ impl World {
                 None
             }
             Action::Probe(id, pgid) => Some(Event::Group(id, self.kernel.probe(pgid))),
+            Action::Inspect(id, pid) => self.kernel.masks(pid).map(|masks| Event::Inspected(id, masks)),
+            Action::Seek(ref programs) => Some(Event::Sought(self.kernel.seek(programs))),
+            Action::Clean(..) => Some(Event::PassSpawned(self.spawn_pass())),
             Action::Look => Some(Event::Looked(self.kernel.look())),
+            Action::LookForLate => Some(Event::Remaining(self.kernel.remaining())),
             Action::StopSelf => {
                 self.stop_self();
                 None
@@ -70,31 +79,44 @@ impl World {
         self.outside.push_front((now, Outside::Stall(length)));
     }
 
-    fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         let now = self.kernel.now;
         self.scenario.no_room.iter().all(|(from, to)| now < *from || *to <= now)
     }
 
-    fn spawn(&mut self, id: ProgramId) -> Result<Pid, SpawnFailure> {
+    /// What a program turns out to be; those that come later are like others before them.
+    fn script(&self, id: ProgramId) -> &Script {
+        &self.scenario.programs[id.0 % self.scenario.programs.len()]
+    }
+
+    pub(super) fn spawn(&mut self, id: ProgramId) -> Result<Pid, SpawnFailure> {
         let failure = |kind| SpawnFailure { kind, errno: 0, message: format!("{kind:?}") };
         if !self.has_room() {
             return Err(failure(SpawnFailureKind::NoRoom));
         }
         let start = self.starts.get(&id).copied().unwrap_or_default();
-        let script = &self.scenario.programs[id.0];
+        let script = self.script(id);
         if let Some((_, kind)) = script.failure.filter(|(from, _)| *from <= start) {
             return Err(failure(kind));
         }
         let turn = usize::try_from(start).unwrap_or_default() % script.lives.len();
-        let pid = self.kernel.spawn(Origin::Program(id, start), &script.lives[turn]);
+        let life = Rc::clone(&script.lives[turn]);
+        let pid = self.kernel.spawn(Origin::Program(id, start), &life);
         self.starts.insert(id, start + 1);
         pid.ok_or_else(|| failure(SpawnFailureKind::NoRoom))
     }
 
     fn spawn_step(&mut self, id: ProgramId, step: usize) -> Option<Pid> {
-        let life = self.scenario.programs[id.0].stop_commands.get(&step).filter(|_| self.has_room());
+        let life = self.script(id).stop_commands.get(&step).filter(|_| self.has_room());
         let life = life.map(Rc::clone)?;
         self.kernel.spawn(Origin::StopCommand(id), &life)
+    }
+
+    fn spawn_pass(&mut self) -> Option<Pid> {
+        self.passes += 1;
+        let life = self.scenario.passes.get(self.passes % self.scenario.passes.len().max(1))?;
+        let life = life.as_ref().filter(|_| self.has_room()).map(Rc::clone)?;
+        self.kernel.spawn(Origin::Pass, &life)
     }
 
     fn write_stdin(&mut self, id: ProgramId) -> bool {
@@ -108,10 +130,11 @@ impl World {
     fn ask(&mut self, id: ProgramId, purpose: Purpose) -> Option<Event> {
         let asked = self.asked.entry(id).or_default();
         *asked += 1;
-        let script = &self.scenario.programs[id.0];
-        let (after, yes) = script.answers[*asked % script.answers.len()];
-        let command = script.check_commands[*asked % script.check_commands.len()].clone();
-        let spec = &self.scenario.plan.programs[id.0];
+        let asked = *asked;
+        let script = self.script(id);
+        let (after, yes) = script.answers[asked % script.answers.len()];
+        let command = script.check_commands[asked % script.check_commands.len()].clone();
+        let spec = &self.core.plan().programs[id.0];
         let check = match (purpose, &spec.ready, &spec.health) {
             (Purpose::Ready, Some(Ready { by: ReadyBy::Check(check), .. }), _) => check,
             (Purpose::Health, _, Some(health)) => &health.check,

@@ -3,11 +3,13 @@
 use super::lives::Mood;
 use super::random::Random;
 use crate::core::budget::Budget;
+use crate::core::hygiene::Hygiene;
 use crate::core::plan::{
-    End, Launch, OnFailure, Plan, Program, ProgramId, Rewrite, Step, StepAction, TerminalStops,
+    End, Kind, Launch, OnFailure, Plan, Program, ProgramId, Rewrite, Step, StepAction, TerminalStops,
 };
 use crate::core::policy::{Backoff, Check, Health, Ready, ReadyBy, Restart};
 use crate::core::signal::Signal;
+use crate::tmux::{Session, Socket};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -29,15 +31,21 @@ impl Plans<'_> {
         let mut plan = match self.random.below(20) {
             0 => return self.other_init(),
             1..=4 => Plan::new(vec![self.wrapped(budget)], budget),
-            _ => Plan::new(self.fleet(), budget),
+            _ => Plan { marks_programs: self.random.chance(70), ..Plan::new(self.fleet(), budget) },
         };
         plan.rewrite = self.rewrite(15);
+        plan.hygiene = self.random.chance(20).then(|| self.hygiene());
         plan.single_child = self.random.chance(20);
         plan.seed = self.random.next();
         if self.random.chance(30) {
             plan.stops_on = vec![Signal::TERM];
         }
         plan
+    }
+
+    fn hygiene(&mut self) -> Hygiene {
+        let every = self.time(&[100, 1000, 5000, 60_000]);
+        Hygiene { every, sessions: None, workspaces: None, dry_run: false }
     }
 
     fn budget(&mut self) -> Budget {
@@ -83,6 +91,32 @@ impl Plans<'_> {
         }
     }
 
+    /// What a configuration says after somebody has changed it: another fleet, of which some programs bear the names of
+    /// these, or the same with some of them changed, gone or new.
+    pub(super) fn another(&mut self, plan: &Plan) -> Plan {
+        if self.random.chance(30) {
+            return Plan { programs: self.fleet(), ..plan.clone() };
+        }
+        let kept: Vec<usize> = (0..plan.programs.len()).filter(|_| self.random.chance(80)).collect();
+        let place = |id: &ProgramId| kept.iter().position(|kept| *kept == id.0).map(ProgramId);
+        let mut programs = Vec::new();
+        for index in &kept {
+            let mut program = plan.programs[*index].clone();
+            program.after = program.after.iter().filter_map(place).collect();
+            if self.random.chance(40) {
+                program.stop = self.cascade();
+            }
+            programs.push(program);
+        }
+        for number in 0..self.random.below(3) {
+            let after = (0..programs.len()).filter(|_| self.random.chance(20)).map(ProgramId).collect();
+            let new = Program::new(&format!("new{number}"), Launch::default());
+            let program = Program { after, stop: self.cascade(), ..new };
+            programs.push(self.supervised(program, 30));
+        }
+        Plan { programs, ..plan.clone() }
+    }
+
     fn fleet(&mut self) -> Vec<Program> {
         // Now and then more than start in one round.
         let count =
@@ -95,6 +129,7 @@ impl Plans<'_> {
         }
         let density = self.random.pick(&[0, 20, 50]);
         let supervised = self.random.pick(&[0, 0, 40]);
+        let agents = self.random.pick(&[0, 0, 50]);
         let mut programs = Vec::new();
         for index in 0..count {
             let below = (0..count).filter(|&other| rank[other] < rank[index]).map(ProgramId);
@@ -108,7 +143,13 @@ impl Plans<'_> {
                 on_failure: self.random.pick(&[OnFailure::Ignore, OnFailure::Ignore, OnFailure::Shutdown]),
                 ..Program::new(&format!("p{index}"), Launch::default())
             };
-            programs.push(self.supervised(program, supervised));
+            let mut program = self.supervised(program, supervised);
+            // What a restart waits for may be lost while a session is closed, of which the model knows nothing.
+            let may_be_agent = program.after.is_empty() || program.restart == Restart::Never;
+            if may_be_agent && self.random.chance(agents) {
+                program.kind = Kind::Agent(session());
+            }
+            programs.push(program);
         }
         programs
     }
@@ -193,6 +234,11 @@ impl Plans<'_> {
         }
         rewrite
     }
+}
+
+/// In a server that was there before.
+pub(super) fn session() -> Session {
+    Session { socket: Socket::parse(Socket::DEFAULT), name: "s".to_owned(), size: Session::SIZE, history: 0 }
 }
 
 /// True if the first thing that each cascade does reaches everybody.

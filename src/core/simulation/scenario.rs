@@ -3,8 +3,9 @@
 use super::fake_kernel::Machine;
 use super::life::Life;
 use crate::core::budget::Moment;
+use crate::core::commanding::Command;
 use crate::core::event::SpawnFailureKind;
-use crate::core::plan::{Plan, Step, StepAction};
+use crate::core::plan::{Plan, Step};
 use crate::core::signal::Signal;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -16,6 +17,8 @@ pub(super) struct Scenario {
     pub(super) plan: Plan,
     /// One for each of the plan's programs.
     pub(super) programs: Vec<Script>,
+    /// Passes of hygiene, in turn; one that is missing cannot start.
+    pub(super) passes: Vec<Option<Rc<Life>>>,
     /// What comes from outside, in order.
     pub(super) outside: Vec<(Moment, Outside)>,
     pub(super) machine: Machine,
@@ -47,10 +50,14 @@ pub(super) struct Script {
 #[derive(Clone, Debug)]
 pub(super) enum Outside {
     Signal(Signal),
+    /// Somebody asks for something by hand.
+    Asks(Command),
     /// The machine stands still, or the host is so busy that runinit does not run.
     Stall(Duration),
     /// Somebody joins the namespace.
     Joins(Rc<Life>),
+    /// The configuration is read again, and has changed.
+    Reload(Box<Plan>),
 }
 
 /// How fast runinit runs.
@@ -84,5 +91,5 @@ impl Scenario {
 
 /// True for a step that is for the leader and not for its whole group.
 pub(super) fn is_for_leader(step: &Step) -> bool {
-    matches!(step.action, StepAction::Run(_) | StepAction::Stdin(_))
+    step.is_for_leader()
 }

@@ -4,9 +4,11 @@ use super::life::{Deed, Life, Place};
 use super::scenario::{Pace, Scenario, Script};
 use super::{fake_kernel::Machine, numbers::Numbers};
 use crate::core::budget::Budget;
-use crate::core::plan::{End, Launch, OnFailure, Plan, Program, ProgramId, Step, StepAction};
+use crate::core::hygiene::Hygiene;
+use crate::core::plan::{End, Kind, Launch, OnFailure, Plan, Program, ProgramId, Step, StepAction};
 use crate::core::policy::{Backoff, Check, Health, Ready, ReadyBy, Restart};
 use crate::core::signal::Signal;
+use crate::tmux::Socket;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
@@ -33,6 +35,10 @@ fn run(wait: u64) -> Step {
 
 fn text(wait: u64) -> Step {
     Step { action: StepAction::Stdin("quit".to_owned()), wait: ms(wait) }
+}
+
+fn keys(wait: u64) -> Step {
+    Step { action: StepAction::Keys(vec!["Enter".to_owned()]), wait: ms(wait) }
 }
 
 fn received(wait: u64) -> Step {
@@ -62,6 +68,7 @@ pub(super) fn plans() -> Vec<(&'static str, Plan)> {
     };
     let oneshot =
         Program { oneshot: true, on_failure: OnFailure::Shutdown, ..program("once", vec![term(100)]) };
+    let hygiene = Hygiene { every: ms(200), sessions: None, workspaces: None, dry_run: false };
     vec![
         ("wrapper", within(1000, vec![wrapped.clone()])),
         ("wrapper of one child", Plan { single_child: true, ..within(1000, vec![wrapped.clone()]) }),
@@ -96,8 +103,44 @@ pub(super) fn plans() -> Vec<(&'static str, Plan)> {
                 ],
             ),
         ),
-        ("one that is supervised", within(500, vec![supervised, program("other", vec![term(100)])])),
-        ("once, then another", within(500, vec![oneshot, after(program("p", vec![text(100)]), &[0])])),
+        ("one that is supervised", within(500, vec![supervised.clone(), program("other", vec![term(100)])])),
+        (
+            "once, then another",
+            within(500, vec![oneshot.clone(), after(program("p", vec![text(100)]), &[0])]),
+        ),
+        (
+            "a daemon, then another",
+            Plan {
+                marks_programs: true,
+                ..within(500, vec![oneshot, after(program("p", vec![term(100)]), &[0])])
+            },
+        ),
+        (
+            "daemons of one that is supervised",
+            Plan {
+                marks_programs: true,
+                ..within(500, vec![supervised.clone(), program("other", vec![term(100)])])
+            },
+        ),
+        (
+            "a tmux session and its server",
+            within(
+                2000,
+                vec![
+                    Program {
+                        kind: Kind::Agent(super::plans::session()),
+                        restart: Restart::Always,
+                        backoff,
+                        ..after(program("agent", vec![keys(100), term(100)]), &[1])
+                    },
+                    Program {
+                        kind: Kind::TmuxServer(Socket::parse("s")),
+                        ..program("server", vec![term(100)])
+                    },
+                ],
+            ),
+        ),
+        ("hygiene", Plan { hygiene: Some(hygiene), ..within(500, vec![program("p", vec![term(100)])]) }),
     ]
 }
 
@@ -140,6 +183,7 @@ pub(super) fn scenario(plan: Plan, temper: Temper, is_init: bool) -> Scenario {
     Scenario {
         programs: plan.programs.iter().map(script).collect(),
         plan,
+        passes: vec![Some(well), Some(hanging)],
         outside: Vec::new(),
         machine: Machine { is_init, is_blind: false, latency: Duration::ZERO, numbers: Numbers::Lowest },
         pace: Pace { late_percent: 0, latest: Duration::ZERO, is_restless: false, batch: 256 },

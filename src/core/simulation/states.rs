@@ -8,13 +8,17 @@ use super::small;
 use crate::core::Core;
 use crate::core::action::Action;
 use crate::core::budget::Moment;
+use crate::core::commanding::Command;
 use crate::core::event::{
     Event, GroupState, Look, Notice, Other, Reaped, Received, SpawnFailure, SpawnFailureKind,
 };
+use crate::core::half_time::{Late, Remaining};
+use crate::core::masks::Masks;
 use crate::core::plan::{Plan, ProgramId};
 use crate::core::process::{Exit, Pid};
-use crate::core::program::{Program, State};
+use crate::core::program::{Cascade, Program, State};
 use crate::core::signal::Signal;
+use crate::tmux::Ended;
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Write;
 use std::time::Duration;
@@ -69,22 +73,32 @@ fn pid(number: i32) -> Option<Pid> {
     Pid::new(number)
 }
 
-/// The numbers of a program's leader, its stop command and its check.
-fn numbers(program: usize) -> [Option<Pid>; 3] {
+/// The numbers of a program's leader, its stop command, its check and its tmux client.
+fn numbers(program: usize) -> [Option<Pid>; 4] {
     let program = i32::try_from(program).unwrap_or_default();
-    [pid(10 + program), pid(20 + program), pid(30 + program)]
+    [10, 20, 30, 40].map(|first| pid(first + program))
 }
 
 fn events(plan: &Plan) -> Vec<Event> {
     let signal = |signal| Event::Signal(Received { signal, sender: None });
-    let stranger =
-        Other { pid: Pid::new(99).expect("a pid"), pgid: None, command: String::new(), state: 'S' };
+    let stranger = Other {
+        pid: Pid::new(99).expect("a pid"),
+        pgid: None,
+        program: None,
+        command: String::new(),
+        state: 'S',
+    };
     let mut events = vec![
         Event::Tick,
         Event::Reaped(Vec::new()),
         Event::Looked(Look { alone: true, ..Look::default() }),
         Event::Looked(Look { blind: true, ..Look::default() }),
-        Event::Looked(Look { others: vec![stranger], ..Look::default() }),
+        Event::Looked(Look { others: vec![stranger.clone()], ..Look::default() }),
+        Event::Remaining(Remaining { blind: true, ..Remaining::default() }),
+        Event::Remaining(Remaining {
+            named: vec![Late { process: stranger, masks: None }],
+            ..Remaining::default()
+        }),
     ];
     events.extend([1, 2, 15, 17, 18, 20, 64].into_iter().filter_map(Signal::new).map(signal));
     let mut all = Vec::new();
@@ -92,6 +106,8 @@ fn events(plan: &Plan) -> Vec<Event> {
         events.extend(events_of(ProgramId(program)));
         all.extend(numbers(program).into_iter().flatten().map(|pid| Reaped { pid, exit: Exit::Code(1) }));
     }
+    events.extend([pid(40), None].map(Event::PassSpawned));
+    all.extend(pid(40).map(|pid| Reaped { pid, exit: Exit::Code(0) }));
     all.extend(pid(99).map(|pid| Reaped { pid, exit: Exit::Code(0) }));
     events.push(Event::Reaped(all));
     events
@@ -99,7 +115,7 @@ fn events(plan: &Plan) -> Vec<Event> {
 
 /// Those that are about one program.
 fn events_of(id: ProgramId) -> Vec<Event> {
-    let [leader, stop, check] = numbers(id.0);
+    let [leader, stop, check, client] = numbers(id.0);
     let failure = |kind| SpawnFailure { kind, errno: 0, message: String::new() };
     let kinds = [SpawnFailureKind::NotFound, SpawnFailureKind::NoRoom];
     let ends = [Exit::Code(0), Exit::Code(1)];
@@ -111,7 +127,7 @@ fn events_of(id: ProgramId) -> Vec<Event> {
         Notice::Unwell,
     ];
     let mut events: Vec<Event> = kinds.map(|kind| Event::Spawned(id, Err(failure(kind)))).to_vec();
-    for number in [leader, stop, check].into_iter().flatten() {
+    for number in [leader, stop, check, client].into_iter().flatten() {
         events.extend(ends.map(|exit| Event::Reaped(vec![Reaped { pid: number, exit }])));
         events.push(Event::Stopped(number, Signal::TSTP));
     }
@@ -121,8 +137,22 @@ fn events_of(id: ProgramId) -> Vec<Event> {
     events.extend([true, false].map(|yes| Event::StdinWritten(id, yes)));
     events.extend([true, false].map(|yes| Event::Checked(id, yes)));
     events.extend([GroupState::Alive, GroupState::Empty].map(|state| Event::Group(id, state)));
+    let escapee = pid(40 + i32::try_from(id.0).unwrap_or_default());
+    events.push(Event::Sought(vec![(id, Vec::new())]));
+    let escapee =
+        escapee.map(|pid| Other { pid, pgid: None, program: Some(id), command: String::new(), state: 'S' });
+    events.push(Event::Sought(vec![(id, escapee.into_iter().collect())]));
     events.extend(notices.map(|notice| Event::Notified(id, notice)));
+    events.extend([client, None].map(|pid| Event::Called(id, pid)));
+    events.push(Event::PaneEnded(id));
+    let ended = [Ended::With(Exit::Code(1)), Ended::Unknown, Ended::NotYet];
+    events.extend(ended.map(|ended| Event::EndTold(id, ended)));
+    events.extend([true, false].map(|is_closed| Event::Closed(id, is_closed)));
     events.push(Event::CouldNotStop(id, Signal::TTIN));
+    events.push(Event::Inspected(id, Masks::default()));
+    let commands =
+        [Command::Stop(id), Command::Start(id), Command::Restart(id), Command::Signal(id, Signal::HUP)];
+    events.extend(commands.map(Event::Asked));
     events
 }
 
@@ -134,7 +164,7 @@ fn shape(core: &Core) -> String {
         let _ = write!(shape, "{}; ", shape_of(program));
     }
     if let Some(shutdown) = core.shutdown() {
-        let sweep = shutdown.sweep.as_ref().map(|sweep| (sweep.others.len(), sweep.strays.len()));
+        let sweep = shutdown.sweep.as_ref().map(|sweep| (sweep.others.len(), shutdown.strays.iter().count()));
         let _ = write!(shape, "{} {sweep:?} {}", shutdown.now, core.is_finished());
     }
     shape
@@ -145,17 +175,23 @@ fn shape_of(program: &Program) -> String {
         State::Waiting { tries, .. } => format!("Waiting {}", *tries > 0),
         State::Starting { .. } => "Starting".to_owned(),
         State::Running { .. } => "Running".to_owned(),
-        State::Leaderless { .. } => "Leaderless".to_owned(),
-        State::Stopping { leader, cascade, .. } => {
+        State::Leaderless { pgid } => format!("Leaderless {}", pgid.is_some()),
+        State::Stopping { leader, pgid, cascade } => {
             let (until, command) = (cascade.until.is_some(), cascade.command.is_some());
-            format!("Stopping {} {} {until} {command} {}", leader.is_some(), cascade.step, cascade.for_leader)
+            let Cascade { step, for_leader, .. } = cascade;
+            let (leader, pgid) = (leader.is_some(), pgid.is_some());
+            format!("Stopping {leader} {pgid} {step} {until} {command} {for_leader}")
         }
-        State::Survived { leader, .. } => format!("Survived {}", leader.is_some()),
+        State::Survived { leader, pgid } => format!("Survived {} {}", leader.is_some(), pgid.is_some()),
+        State::Closing => "Closing".to_owned(),
         State::Ended => format!("Ended {}", program.exit.is_some()),
     };
     let asked = program.asking.asked.map(|asked| asked.command.is_some());
     let is_ready = matches!(program.readiness, crate::core::program::Readiness::Ready);
-    format!("{state} {asked:?} {is_ready} {} {:?}", program.restarting.planned, program.fault)
+    let has_left = !program.escapees.is_empty();
+    let call = program.call.map(|call| (call.question, call.command.is_some(), call.again.is_some()));
+    let will = (program.restarting.planned, program.hold);
+    format!("{state} {call:?} {has_left} {asked:?} {is_ready} {will:?} {:?}", program.fault)
 }
 
 /// Tries every event in every state that is found; returns how many states and steps that was.

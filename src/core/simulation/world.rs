@@ -9,11 +9,13 @@ use super::random::Random;
 use super::scenario::{Outside, Scenario};
 use super::trace::Trace;
 use crate::core::Core;
-use crate::core::action::Action;
+use crate::core::action::{Action, Question};
 use crate::core::budget::Moment;
+use crate::core::commanding::Command;
 use crate::core::event::{Event, Received, Sender, SpawnFailure, SpawnFailureKind};
-use crate::core::plan::ProgramId;
+use crate::core::plan::{Plan, ProgramId};
 use crate::core::process::Exit;
+use crate::core::program::State;
 use crate::core::signal::Signal;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -32,13 +34,21 @@ pub(super) struct World {
     pub(super) random: Random,
     /// Questions that will be answered, and how.
     pub(super) questions: BTreeMap<ProgramId, (Moment, bool)>,
+    /// What the tmux client of each program asks.
+    pub(super) clients: BTreeMap<ProgramId, Question>,
     /// How often each program was started, and was asked about.
     pub(super) starts: BTreeMap<ProgramId, u32>,
     pub(super) asked: BTreeMap<ProgramId, usize>,
+    /// How many passes of hygiene there were.
+    pub(super) passes: usize,
     /// What is still to come from outside.
     pub(super) outside: VecDeque<(Moment, Outside)>,
     /// Signals that the next round reads.
     arrived: Vec<Signal>,
+    /// What the next round reads of the configuration.
+    changes: Vec<Plan>,
+    /// What the next round is asked for.
+    commands: Vec<Command>,
     /// The last round may have left children to reap.
     is_more: bool,
     /// How often each start has found no room.
@@ -59,6 +69,7 @@ impl World {
     pub(super) fn new(scenario: Scenario, seed: u64, trace: Trace) -> Self {
         let mut random = Random::new(!seed);
         let mut kernel = FakeKernel::new(scenario.machine.clone(), random.branch());
+        kernel.has_marks = scenario.plan.marks_programs;
         kernel.log = trace.is_on().then(Vec::new);
         Self {
             core: Core::new(scenario.plan.clone()),
@@ -67,11 +78,15 @@ impl World {
             trace,
             random,
             questions: BTreeMap::new(),
+            clients: BTreeMap::new(),
             starts: BTreeMap::new(),
             asked: BTreeMap::new(),
+            passes: 0,
             outside: scenario.outside.iter().cloned().collect(),
             scenario,
             arrived: Vec::new(),
+            changes: Vec::new(),
+            commands: Vec::new(),
             is_more: true,
             tries: BTreeMap::new(),
             rounds: 0,
@@ -111,12 +126,12 @@ impl World {
     }
 
     fn budget(&self) -> Duration {
-        self.scenario.plan.budget.length().unwrap_or_default()
+        self.core.plan().budget.length().unwrap_or_default()
     }
 
     /// Sleeps as the loop would: until a signal, the end of a child, an answer, or the deadline.
     fn wait(&mut self, longest: Moment) -> Verdict {
-        let is_more = self.is_more || !self.arrived.is_empty();
+        let is_more = self.is_more || !self.arrived.is_empty() || !self.commands.is_empty();
         self.checker.before_wait(&self.core, &self.kernel, is_more)?;
         if is_more {
             return Ok(());
@@ -150,11 +165,13 @@ impl World {
         while self.outside.front().is_some_and(|(at, _)| *at <= self.kernel.now) {
             match self.outside.pop_front() {
                 Some((_, Outside::Signal(signal))) => self.signal(signal),
+                Some((_, Outside::Asks(command))) => self.commands.push(command),
                 Some((_, Outside::Stall(length))) => {
                     self.trace.line(|| format!("             (a stall of {length:?})"));
                     self.sleep(length);
                 }
                 Some((_, Outside::Joins(life))) => self.kernel.join(&life),
+                Some((_, Outside::Reload(plan))) => self.changes.push(*plan),
                 None => {}
             }
         }
@@ -170,6 +187,13 @@ impl World {
         let now = self.kernel.now;
         let arrived = std::mem::take(&mut self.arrived);
         self.kernel.has_news = false;
+        // Whoever asks is heard before it is known who has ended.
+        for command in std::mem::take(&mut self.commands) {
+            self.handle(Event::Asked(command), now)?;
+        }
+        for id in self.panes_that_ended() {
+            self.handle(Event::PaneEnded(id), now)?;
+        }
         let reaped = self.kernel.reap(self.scenario.pace.batch);
         self.is_more = reaped.len() == self.scenario.pace.batch;
         if !reaped.is_empty() {
@@ -183,6 +207,9 @@ impl World {
             self.go_on_meanwhile();
             let sender = Some(Sender { pid: 0, uid: 0, command: None });
             self.handle(Event::Signal(Received { signal, sender }), now)?;
+        }
+        for plan in std::mem::take(&mut self.changes) {
+            self.handle(Event::Reloaded(Box::new(plan)), now)?;
         }
         self.go_on_meanwhile();
         self.handle(Event::Tick, now)
@@ -240,6 +267,14 @@ impl World {
         }
         self.checker.before_step(event, &self.core, now, tries);
         self.core.step(event.clone(), now, actions);
+        if let Event::Asked(_) = event {
+            // Whoever is started by hand has not been tried yet.
+            let is_new = |id: &ProgramId| {
+                let state = self.core.program(*id).map(|program| &program.state);
+                matches!(state, Some(State::Waiting { tries: 0, .. }))
+            };
+            self.tries.retain(|id, _| !is_new(id));
+        }
         self.checker.after_step(event, &self.core, &self.kernel, now, actions)
     }
 

@@ -16,6 +16,7 @@
 //! has kept the pipe is read as long as it lives.
 
 mod end;
+mod following;
 mod format;
 mod lines;
 mod opening;
@@ -28,7 +29,7 @@ mod voice;
 
 use super::poller::{Interest, Poller, Token};
 use crate::core::plan::ProgramId;
-use lines::Lines;
+use lines::{Line, Lines};
 use nix::errno::Errno;
 use outgoing::Outgoing;
 use rotating_file::RotatingFile;
@@ -39,6 +40,7 @@ use std::time::Duration;
 use voice::{From, Kind, Voice};
 
 pub use end::Left;
+pub use following::{News, last_lines_of};
 pub use opening::Writers;
 
 /// The most that is read in one go.
@@ -54,6 +56,8 @@ pub struct Outputs {
     own: [Outgoing; 2],
     files: BTreeMap<PathBuf, RotatingFile>,
     voices: BTreeMap<ProgramId, Voice>,
+    /// What somebody outside follows.
+    followed: BTreeMap<ProgramId, News>,
     /// The place of a pipe is its token's index.
     pipes: Vec<Option<Pipe>>,
     opened: u64,
@@ -98,6 +102,7 @@ impl Default for Outputs {
             own: [Outgoing::new(0), Outgoing::new(1)],
             files: BTreeMap::new(),
             voices: BTreeMap::new(),
+            followed: BTreeMap::new(),
             pipes: Vec::new(),
             opened: 0,
             held: [VecDeque::new(), VecDeque::new()],
@@ -207,9 +212,16 @@ impl Outputs {
             None => &mut for_file,
         };
         let from = pipe.from;
-        pipe.lines.push(&self.buffer[..count], |line| voice.say(from, line, out));
+        let mut news = self.followed.get_mut(&pipe.id);
+        let mut say = |line: Line<'_>| {
+            if let Some(news) = &mut news {
+                news.push(&line);
+            }
+            voice.say(from, line, out);
+        };
+        pipe.lines.push(&self.buffer[..count], &mut say);
         if is_last {
-            pipe.lines.finish(|line| voice.say(from, line, out));
+            pipe.lines.finish(&mut say);
         }
         if let Kind::File(path) = &voice.kind
             && let Some(file) = self.files.get_mut(path)

@@ -26,6 +26,8 @@ pub(in crate::os) struct Birth {
     pub(in crate::os) descriptor: Option<(RawFd, i32)>,
     /// The terminal whose foreground group the process is to become.
     pub(in crate::os) terminal: Option<RawFd>,
+    /// The `cgroup.procs` of the cgroup to go to.
+    pub(in crate::os) cgroup: Option<RawFd>,
     pub(in crate::os) leads: Leads,
     pub(in crate::os) mask: u64,
     pub(in crate::os) ignore_sigchld: bool,
@@ -112,6 +114,11 @@ unsafe fn prepare(birth: &Birth) -> Option<(Stage, i32)> {
         if let Some(terminal) = birth.terminal {
             // SIGTTOU is blocked here. If it fails the program runs in the background, which it will notice itself.
             libc::tcsetpgrp(terminal, libc::getpid());
+        }
+        if let Some(cgroup) = birth.cgroup {
+            // 0 is the writer (cgroups(7)). If it fails the program stays where runinit is; it can still be known by its
+            // mark.
+            libc::write(cgroup, c"0".as_ptr().cast::<c_void>(), 1);
         }
         if !birth.cwd.is_null() && libc::chdir(birth.cwd) != 0 {
             return failed(Stage::Cwd);

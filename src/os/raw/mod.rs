@@ -3,13 +3,18 @@
 
 mod birth;
 mod confine;
+mod namespace;
 
 pub(super) use birth::{Birth, BirthFailure, NUMBER_ROOM, Stage, spawn};
 pub(super) use confine::{Confine, Keep, Step, bounding_set, capabilities, limit, nice};
+pub(super) use namespace::{accompany, return_children, unshare_children};
 
-use libc::{c_char, c_int, c_void};
+use libc::{c_char, c_int};
 use nix::errno::Errno;
-use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::ptr;
 
 /// The size of the kernel's own signal set, in bytes: 64 signals.
@@ -74,6 +79,16 @@ pub(super) fn kill(pid: i32, signal: c_int) -> nix::Result<()> {
     Errno::result(unsafe { libc::kill(pid, signal) }).map(drop)
 }
 
+/// `pidfd_open(2)`: close-on-exec by itself, readable once the process has ended.
+pub(super) fn pid_descriptor(pid: i32) -> nix::Result<OwnedFd> {
+    // SAFETY: no memory is passed.
+    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
+    #[allow(clippy::cast_possible_truncation)] // a descriptor, or -1
+    let fd = fd as RawFd;
+    // SAFETY: the descriptor is new, so nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 /// A child that changed its state and the status as the kernel gives it, without waiting. nix refuses the status of a
 /// child that died of a real-time signal (EINVAL), and its exit would be lost.
 pub(super) fn wait_any(flags: c_int) -> nix::Result<(i32, c_int)> {
@@ -83,11 +98,29 @@ pub(super) fn wait_any(flags: c_int) -> nix::Result<(i32, c_int)> {
     Ok((pid, status))
 }
 
+/// accept4(2), non-blocking and close-on-exec; nix's returns a bare number.
+pub(super) fn accept(socket: BorrowedFd<'_>) -> nix::Result<OwnedFd> {
+    let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // SAFETY: the address of the other side is not asked for.
+    let fd = unsafe { libc::accept4(socket.as_raw_fd(), ptr::null_mut(), ptr::null_mut(), flags) };
+    // SAFETY: the descriptor is new, so nobody else owns it.
+    Errno::result(fd).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 /// Gives up the controlling terminal, which has to be standard input. A session's leader gives it up for all of the
 /// session, and the kernel then sends SIGHUP and SIGCONT to its foreground group in that leader's name.
 pub(super) fn leave_terminal() -> nix::Result<()> {
     // SAFETY: no memory is passed.
     Errno::result(unsafe { libc::ioctl(0, libc::TIOCNOTTY) }).map(drop)
+}
+
+/// How many columns a terminal has; 0 if it does not know.
+pub(super) fn terminal_width(descriptor: RawFd) -> Option<u16> {
+    // SAFETY: the pointer is to a live structure, which is plain data, for which zeroes are a value.
+    unsafe {
+        let mut size: libc::winsize = std::mem::zeroed();
+        (libc::ioctl(descriptor, libc::TIOCGWINSZ, &raw mut size) == 0).then_some(size.ws_col)
+    }
 }
 
 /// Closes a descriptor that an exec would hand on; runinit's own are all closed on exec.
@@ -106,21 +139,10 @@ pub(super) fn standard(number: RawFd) -> BorrowedFd<'static> {
     unsafe { BorrowedFd::borrow_raw(number) }
 }
 
-/// Takes the pages of runinit's own code and constants out of its memory; those that are needed again come back from the
-/// page cache.
-pub(super) fn forget_own_pages() {
-    unsafe extern "C" {
-        // The linker's names for the beginning of the program and for the end of its code (end(3)).
-        static __executable_start: u8;
-        static etext: u8;
-    }
-    // SAFETY: sysconf(3) only asks.
-    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
-    let start = (&raw const __executable_start) as usize;
-    let end = (&raw const etext) as usize / page * page;
-    // SAFETY: between the two is only what is mapped from this program's own file and never written to, so what is
-    // dropped is what the file holds.
-    unsafe { libc::madvise(start as *mut c_void, end.saturating_sub(start), libc::MADV_DONTNEED) };
+/// sysconf(3); 0 for what the system does not know.
+pub(super) fn system_value(name: c_int) -> u64 {
+    // SAFETY: no memory is passed.
+    u64::try_from(unsafe { libc::sysconf(name) }).unwrap_or_default()
 }
 
 /// The environment of this process, as exec wants it.
@@ -130,4 +152,28 @@ pub(super) fn environment() -> *const *const c_char {
     }
     // SAFETY: nothing in this program changes its environment.
     unsafe { environ }
+}
+
+/// The strings of it.
+pub(super) fn variables() -> Vec<&'static CStr> {
+    let mut next = environment();
+    let mut strings = Vec::new();
+    // SAFETY: it ends with a null pointer, and nothing in this program changes it.
+    unsafe {
+        while !next.is_null() && !(*next).is_null() {
+            strings.push(CStr::from_ptr(*next));
+            next = next.add(1);
+        }
+    }
+    strings
+}
+
+/// True if a file has this extended attribute (xattr(7)) with this value.
+pub(super) fn attribute_is(path: &Path, name: &CStr, value: &[u8]) -> bool {
+    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
+    let mut found = [0u8; 16];
+    // SAFETY: both strings end with a NUL, and the room is as large as it says.
+    let length =
+        unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), found.as_mut_ptr().cast(), found.len()) };
+    usize::try_from(length).is_ok_and(|length| found[..length] == *value)
 }

@@ -65,7 +65,8 @@ impl Rules {
                 let failures = spec.health.as_ref().map(|health| health.failures);
                 is_told || failures.is_some_and(|failures| after.asking.noes >= failures)
             }
-            Some(Fault::TooOften) => matches!(event, Event::Reaped(_)),
+            Some(Fault::TooOften) => matches!(event, Event::Reaped(_) | Event::EndTold(..) | Event::Tick),
+            Some(Fault::NoTerminal) => spec.is_agent(),
             None => true,
         };
         ensure!(is_right, "{} has failed without a reason: {:?}", spec.name, after.fault);
@@ -92,6 +93,10 @@ fn check_readiness(
     now: Moment,
 ) -> Verdict {
     let is_start = matches!(event, Event::Spawned(of, Ok(_)) if *of == id);
+    if is_start && after.fate != program::Fate::Stays {
+        // Another plan came while it started: it is stopped at once.
+        return Ok(());
+    }
     if is_start && matches!(before.state, State::Starting { .. }) {
         let is_ready = spec.ready.is_none() && !spec.oneshot;
         let is_told = (after.readiness == Readiness::Ready) == is_ready;
@@ -106,7 +111,7 @@ fn check_readiness(
     if before.readiness == Readiness::Ready || after.readiness != Readiness::Ready {
         return Ok(());
     }
-    let is_reaped = matches!(event, Event::Reaped(_));
+    let is_reaped = matches!(event, Event::Reaped(_) | Event::EndTold(..));
     let is_right = match &spec.ready {
         _ if spec.oneshot && is_reaped && after.exit.is_some() => true,
         Some(Ready { by: ReadyBy::Notify | ReadyBy::Descriptor(_), .. }) => {

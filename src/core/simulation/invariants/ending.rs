@@ -16,7 +16,9 @@ const YOUNG: Duration = Duration::from_millis(100);
 
 impl Checker {
     pub(in crate::core::simulation) fn at_end(&mut self, core: &Core, kernel: &FakeKernel) -> Verdict {
-        self.check_code(core)?;
+        if !self.has_reloaded {
+            self.check_code(core)?;
+        }
         if leaves(core) {
             return Ok(());
         }
@@ -105,7 +107,7 @@ impl Checker {
         self.see("a program killed", is_killed);
         self.see("a program given up", self.late_ends.contains(&id));
         match program.state {
-            State::Ended | State::Survived { .. } => Ok(()),
+            State::Ended | State::Survived { .. } | State::Closing => Ok(()),
             State::Stopping { .. } if is_killed => Ok(()),
             ref state => Err(format!("program {} is {state:?} at the end of {:?}", id.0, core.plan().budget)),
         }
@@ -113,8 +115,10 @@ impl Checker {
 
     /// What may be told about a program's end.
     fn what_it_took(&self, id: ProgramId, program: &Program, kernel: &FakeKernel) -> Vec<Option<StoppedBy>> {
-        let Some(story) = kernel.stories.get(&id) else { return vec![None] };
-        let is_over = matches!(program.state, State::Ended);
+        let Some(story) = kernel.stories.get(&id).filter(|_| program.pid.is_some()) else {
+            return vec![None];
+        };
+        let is_over = matches!(program.state, State::Closing | State::Ended);
         let Some(emptied) = story.emptied.filter(|_| is_over) else {
             return vec![Some(StoppedBy::Nothing)];
         };
@@ -126,7 +130,7 @@ impl Checker {
         }
         // The steps that were under way between the last death and the moment nobody was left to be seen, zombies
         // included. An end that nobody tells is noticed by a later step.
-        let last_seen = if story.is_unseen { Moment::MAX } else { emptied };
+        let last_seen = if story.is_unseen || story.is_left { Moment::MAX } else { emptied };
         let was_under_way = |(place, taken): (usize, &crate::core::program::Taken)| {
             let next = program.taken.get(place + 1).map_or(Moment::MAX, |next| next.at);
             (taken.at <= last_seen && next >= story.last_death).then_some(Some(taken.what))
@@ -144,7 +148,7 @@ impl Checker {
         // Strays are looked for now and then.
         let looks = YOUNG * u32::try_from(kernel.births).unwrap_or(u32::MAX);
         // The end of a group that nobody tells is found by a probe, after as long again.
-        let unseen = kernel.stories.values().filter(|story| story.is_unseen).count();
+        let unseen = kernel.stories.values().filter(|story| story.is_unseen || story.is_left).count();
         let probes = Duration::from_secs(1) * u32::try_from(unseen).unwrap_or(u32::MAX);
         let limit = kernel.slowness + looks + probes + self.late_in_all + self.late;
         let took = self.finished_at.saturating_sub(began.at);

@@ -4,9 +4,11 @@
 //! |----------------------------|--------------------------------------------------------------------------|---------------|
 //! | after a step               | programs change only as the state table says                             | `transitions` |
 //! |                            | cascades only escalate, in order, and wait as long as they should        | `cascade`     |
+//! |                            | who is late is looked at before it is killed                             | `cascade`     |
 //! |                            | every signal to a program has a reason, and every reason gives one       | `signals`     |
 //! |                            | programs are ready, asked about and restarted for a reason               | `checking`    |
 //! |                            | the record has every program once and can be written                     | `telling`     |
+//! |                            | who is late is looked for once, not before half of the budget            | `half_time`   |
 //! | before an action           | it meets those it is meant for, and nobody else                          | `targets`     |
 //! | when all answers are in    | what the core believes is so                                             | `truth`       |
 //! | before the loop sleeps     | there is something to wait for, and it will be noticed in time           | `waiting`     |
@@ -17,6 +19,7 @@
 mod cascade;
 mod checking;
 mod ending;
+mod half_time;
 mod signals;
 mod targets;
 mod telling;
@@ -30,9 +33,10 @@ use super::scenario::Scenario;
 use crate::core::Core;
 use crate::core::action::Action;
 use crate::core::budget::{Budget, Moment};
+use crate::core::commanding::Command;
 use crate::core::event::Event;
 use crate::core::plan::{self, End, ProgramId};
-use crate::core::program::{Fault, Program, Readiness, State};
+use crate::core::program::{Fault, Hold, Program, Readiness, State};
 use crate::core::shutdown::Shutdown;
 use crate::core::signal::Signal;
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,12 +66,16 @@ pub(super) struct Rules {
     was_stopping: bool,
     /// Signals that wait for the main program's start.
     early: BTreeSet<Signal>,
+    /// And while a start was under way.
+    early_of: BTreeMap<ProgramId, BTreeSet<Signal>>,
     /// Programs whose last signal went to their leader alone.
     told_alone: BTreeSet<ProgramId>,
     /// How long each program's step may last, since it asked for more time.
     extended: BTreeMap<ProgramId, Moment>,
     /// The code of the end, once it was given.
     finished: Option<u8>,
+    /// Those who are late have been looked for.
+    is_past_half: bool,
     /// What the record that was looked at last could know.
     recorded: Option<(usize, bool, bool)>,
     /// No wait has to be cut short: the budget is longer than all waits together.
@@ -76,10 +84,13 @@ pub(super) struct Rules {
 
 /// [`Rules`], and what must hold between the core and the kernel.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // each says something of its own
 pub(super) struct Checker {
     pub(super) rules: Rules,
     model: Model,
     is_cooperative: bool,
+    /// Another plan was taken over: the model knows nothing about it.
+    has_reloaded: bool,
     /// Programs whose leader ended before anything was done about it.
     by_itself: BTreeSet<ProgramId>,
     /// Programs that were there after SIGKILL.
@@ -120,9 +131,11 @@ impl Rules {
             before: Vec::new(),
             was_stopping: false,
             early: BTreeSet::new(),
+            early_of: BTreeMap::new(),
             told_alone: BTreeSet::new(),
             extended: BTreeMap::new(),
             finished: None,
+            is_past_half: false,
             recorded: None,
             has_time,
         }
@@ -157,8 +170,10 @@ impl Rules {
         self.note_extension(event, now);
         self.check_finish(core, actions)?;
         self.check_starts(core, actions)?;
-        self.check_transitions(core)?;
+        self.check_transitions(event, core)?;
         self.check_cascades(core, now)?;
+        self.check_inspections(core, actions)?;
+        self.check_half_time(core, now, actions)?;
         self.check_signals(event, core, actions)?;
         self.check_checks(event, core, now, actions)?;
         self.check_record(core, now, actions)
@@ -184,6 +199,12 @@ impl Rules {
             let is_ready = |id: &ProgramId| {
                 core.program(*id).is_some_and(|program| program.readiness == Readiness::Ready)
             };
+            let is_free = |id: &ProgramId| core.program(*id).is_some_and(|p| p.hold == Hold::Free);
+            ensure!(
+                !is_started || is_free(&id) && spec.after.iter().all(is_free),
+                "{} is started, and somebody has stopped it or what it comes after",
+                spec.name
+            );
             let is_ready = spec.after.iter().all(is_ready);
             ensure!(!is_started || is_ready, "{} is started before what it comes after", spec.name);
         }
@@ -200,6 +221,7 @@ impl Checker {
             rules: Rules::new(time.is_none_or(|time| time > needed)),
             model: Model::new(&scenario.plan),
             is_cooperative: scenario.is_cooperative,
+            has_reloaded: false,
             by_itself: BTreeSet::new(),
             late_ends: BTreeSet::new(),
             began: None,
@@ -229,7 +251,7 @@ impl Checker {
         }
     }
 
-    fn see(&mut self, what: &'static str, is_seen: bool) {
+    pub(in crate::core::simulation) fn see(&mut self, what: &'static str, is_seen: bool) {
         if is_seen {
             self.sights.insert(what);
         }
@@ -238,9 +260,15 @@ impl Checker {
     pub(super) fn before_step(&mut self, event: &Event, core: &Core, now: Moment, tries: usize) {
         self.rules.before_step(core);
         let around = Circumstances { plan: core.plan(), now, before: &self.rules.before, tries };
-        self.model.observe(event, around);
+        if !self.has_reloaded || matches!(event, Event::Signal(_)) {
+            self.model.observe(event, around);
+        }
+        if matches!(event, Event::Reloaded(_)) {
+            self.see_reload(core);
+        }
         self.see("no room for a process", tries > 0);
         if let Event::Spawned(id, Ok(_)) = event {
+            self.see("an agent", core.plan().programs[id.0].is_agent());
             self.see("a restart", self.rules.before[id.0].started_at.is_some());
             self.by_itself.remove(id);
             self.late_ends.remove(id);
@@ -265,7 +293,11 @@ impl Checker {
     ) -> Verdict {
         self.rules.after_step(event, core, now, actions)?;
         let reason = core.shutdown().map(|shutdown| shutdown.reason);
-        ensure!(reason == self.model.reason, "reason {reason:?}, not {:?}", self.model.reason);
+        ensure!(
+            self.has_reloaded || reason == self.model.reason,
+            "reason {reason:?}, not {:?}",
+            self.model.reason
+        );
         self.note_beginning(core, kernel, now);
         if self.model.is_now() && core.shutdown().is_some() {
             self.now_since.get_or_insert(now);
@@ -295,6 +327,20 @@ impl Checker {
         self.owes_record = true;
     }
 
+    /// Nothing is known any more about how long everything takes, and what becomes of whom.
+    fn see_reload(&mut self, core: &Core) {
+        let is_any = |is_so: fn(&State) -> bool| core.programs().any(|(_, _, program)| is_so(&program.state));
+        let is_stopping = is_any(|state| matches!(state, State::Stopping { .. }));
+        self.see("a reload in the middle of a shutdown", core.shutdown().is_some());
+        self.see("a reload in the middle of a stop", core.shutdown().is_none() && is_stopping);
+        self.see("a reload with daemons", is_any(|state| matches!(state, State::Leaderless { .. })));
+        if core.shutdown().is_none() {
+            self.has_reloaded = true;
+            self.is_cooperative = false;
+            self.rules.has_time = false;
+        }
+    }
+
     fn see_events(&mut self, event: &Event, core: &Core) {
         match event {
             Event::StepSpawned(_, None) => self.see("a stop command that cannot start", true),
@@ -305,7 +351,12 @@ impl Checker {
                 self.see("an early signal", !self.rules.early.is_empty());
             }
             Event::Reaped(_) => self.see("a failed program ends all", is_program_failed(core.shutdown())),
+            Event::PassSpawned(None) => self.see("a pass that cannot start", true),
             Event::CheckSpawned(_, None) => self.see("a check that cannot start", true),
+            Event::Remaining(remaining) => self.see("somebody at half time", !remaining.named.is_empty()),
+            Event::Inspected(..) => self.see("a leader that was late", true),
+            Event::Asked(Command::Stop(_)) => self.see("a stop by hand", true),
+            Event::Asked(Command::Restart(_)) => self.see("a restart by hand", true),
             Event::CouldNotStop(..) => self.see("a stop that nobody would continue", true),
             _ => {}
         }
@@ -314,8 +365,11 @@ impl Checker {
                 Some(Fault::NotReady) => self.see("a program that is not ready in time", true),
                 Some(Fault::Unhealthy) => self.see("an unhealthy program", true),
                 Some(Fault::TooOften) => self.see("a program that ended too often", true),
+                Some(Fault::NoTerminal) => self.see("a program without its terminal", true),
                 None => {}
             }
+            let is_over = program.state == State::Ended;
+            self.see("a program that stays stopped", is_over && program.hold == Hold::Stopped);
         }
     }
 

@@ -6,8 +6,10 @@ use super::cascade::KILL;
 use super::{Rules, Verdict, ensure};
 use crate::core::Core;
 use crate::core::action::{Action, Target};
+use crate::core::commanding::Command;
 use crate::core::event::{Event, GroupState};
 use crate::core::plan::{self, End, ProgramId};
+use crate::core::process::Pid;
 use crate::core::program::{Program, State, StoppedBy};
 use crate::core::signal::Signal;
 use crate::core::simulation::model::{asks, is_heard};
@@ -23,8 +25,14 @@ impl Rules {
         self.rest_of_group(event, core, &mut reasons);
         self.could_not_stop(event, &mut reasons);
         self.parting(core, &mut reasons);
+        self.by_hand(event, core, &mut reasons);
         for action in actions {
             let Action::Signal(id, target, signal) = *action else { continue };
+            if let Target::Escapee(pid) = target {
+                check_escapee_signal(event, id, signal, core)?;
+                check_is_recorded(pid, id, signal, core)?;
+                continue;
+            }
             let found = reasons.iter().position(|reason| *reason == (id, target, signal));
             let Some(found) = found else { return Err(format!("{action:?} has no reason")) };
             reasons.swap_remove(found);
@@ -49,7 +57,7 @@ impl Rules {
                 match taken.what {
                     KILL => reasons.extend(group.map(|group| (id, Target::Group(group), Signal::KILL))),
                     StoppedBy::Signal(signal) => {
-                        let target = target(core.plan(), after).or(group.map(Target::Group));
+                        let target = target(core.plan(), id, after).or(group.map(Target::Group));
                         reasons.extend(target.map(|target| (id, target, signal)));
                         if signal != Signal::CONT {
                             reasons.extend(target.map(|target| (id, target, Signal::CONT)));
@@ -58,7 +66,7 @@ impl Rules {
                             self.told_alone.insert(id);
                         }
                     }
-                    StoppedBy::Run => ensure!(
+                    StoppedBy::Run | StoppedBy::Keys => ensure!(
                         asked(|action| match action {
                             Action::RunStep(id, _) => Some(*id),
                             _ => None,
@@ -89,27 +97,33 @@ impl Rules {
         if !is_heard(plan, signal) || asks(plan, signal) || self.finished.is_some() {
             return;
         }
-        let is_main_waiting = plan
-            .programs
-            .iter()
-            .zip(&self.before)
-            .any(|(spec, program)| spec.main && matches!(program.state, State::Waiting { .. }));
+        let mut all = plan.programs.iter().zip(&self.before);
+        let is_main_waiting =
+            all.any(|(spec, program)| spec.main && matches!(program.state, State::Waiting { .. }));
         if is_main_waiting && !self.was_stopping {
             self.early.insert(signal);
         }
         for (index, program) in self.before.iter().enumerate() {
             let id = ProgramId(index);
-            reasons.extend(forward(plan, id, program, signal));
+            if matches!(program.state, State::Starting { .. }) {
+                self.early_of.entry(id).or_default().insert(signal);
+            }
+            if !plan.programs[index].is_server() {
+                reasons.extend(forward(plan, id, program, signal));
+            }
         }
     }
 
-    /// What came too early for the main program is told when it has started.
+    /// What came too early is told when it has started.
     fn early(&mut self, event: &Event, core: &Core, reasons: &mut Vec<Sent>) {
         let Event::Spawned(id, Ok(_)) = event else { return };
         let plan = core.plan();
         let Some(after) = core.program(*id) else { return };
-        if plan.programs[id.0].main && matches!(self.before[id.0].state, State::Starting { .. }) {
-            let early = std::mem::take(&mut self.early);
+        if matches!(self.before[id.0].state, State::Starting { .. }) {
+            let mut early = self.early_of.remove(id).unwrap_or_default();
+            if plan.programs[id.0].main {
+                early.append(&mut self.early);
+            }
             reasons.extend(early.into_iter().filter_map(|signal| forward(plan, *id, after, signal)));
         }
     }
@@ -138,31 +152,72 @@ impl Rules {
         }
     }
 
+    /// Somebody sends a signal to one program, as it is.
+    fn by_hand(&self, event: &Event, core: &Core, reasons: &mut Vec<Sent>) {
+        let Event::Asked(Command::Signal(id, signal)) = event else { return };
+        let target = self.before.get(id.0).and_then(|program| target(core.plan(), *id, program));
+        reasons.extend(target.filter(|_| self.finished.is_none()).map(|target| (*id, target, *signal)));
+    }
+
     /// A leader that was told alone has ended; those that it left behind have not been told.
     fn rest_of_group(&mut self, event: &Event, core: &Core, reasons: &mut Vec<Sent>) {
-        let Event::Group(id, GroupState::Alive) = event else { return };
+        let ids: Vec<ProgramId> = match event {
+            Event::Group(id, GroupState::Alive) => vec![*id],
+            Event::Sought(found) => {
+                found.iter().filter(|(_, pids)| !pids.is_empty()).map(|(id, _)| *id).collect()
+            }
+            _ => return,
+        };
+        for id in ids {
+            self.rest_of_one(id, core, reasons);
+        }
+    }
+
+    fn rest_of_one(&mut self, id: ProgramId, core: &Core, reasons: &mut Vec<Sent>) {
         let program = &self.before[id.0];
-        let State::Stopping { leader: None, pgid, .. } = program.state else { return };
-        let is_in_the_step = core.program(*id).is_some_and(|after| after.taken == program.taken);
+        let State::Stopping { leader: None, pgid: Some(pgid), .. } = program.state else { return };
+        let is_in_the_step = core.program(id).is_some_and(|after| after.taken == program.taken);
         let Some(StoppedBy::Signal(signal)) = program.taken.last().map(|taken| taken.what) else { return };
-        if self.told_alone.remove(id) && is_in_the_step {
-            reasons.push((*id, Target::Group(pgid), signal));
+        if self.told_alone.remove(&id) && is_in_the_step {
+            reasons.push((id, Target::Group(pgid), signal));
             if signal != Signal::CONT {
-                reasons.push((*id, Target::Group(pgid), Signal::CONT));
+                reasons.push((id, Target::Group(pgid), Signal::CONT));
             }
         }
     }
 }
 
+/// Who has left its group hears the step that its program is in, right after a look, and no other signal.
+fn check_escapee_signal(event: &Event, id: ProgramId, signal: Signal, core: &Core) -> Verdict {
+    let is_seen = matches!(event, Event::Sought(_) | Event::Looked(_));
+    ensure!(is_seen, "{signal} to somebody who was not looked for");
+    let program = core.program(id);
+    let step = program.and_then(|program| program.taken.last()).map(|taken| taken.what);
+    let is_step = signal == Signal::CONT || step == Some(StoppedBy::Signal(signal));
+    ensure!(is_step, "{signal} outside the group in step {step:?}");
+    let is_leader = program.is_some_and(|program| program.leader().is_some());
+    ensure!(!is_leader || step == Some(KILL), "{signal} outside the group of a leader that lives");
+    Ok(())
+}
+
+/// Whoever hears a signal outside a group while everything stops is in the record, with that signal.
+fn check_is_recorded(pid: Pid, id: ProgramId, signal: Signal, core: &Core) -> Verdict {
+    let Some(shutdown) = core.shutdown().filter(|_| signal != Signal::CONT) else { return Ok(()) };
+    let stray = shutdown.strays.iter().find(|(number, _)| *number == pid).map(|(_, stray)| stray);
+    let is_told = stray.is_some_and(|stray| stray.program == Some(id) && stray.sent == signal);
+    ensure!(is_told, "{signal} to {pid} outside the group is not in the record: {stray:?}");
+    Ok(())
+}
+
 fn forward(plan: &plan::Plan, id: ProgramId, program: &Program, signal: Signal) -> Option<Sent> {
     let signal = plan.rewrite.get(&signal).copied().unwrap_or(Some(signal))?;
     let signal = plan.programs[id.0].signals.get(&signal).copied().unwrap_or(Some(signal))?;
-    Some((id, target(plan, program)?, signal))
+    Some((id, target(plan, id, program)?, signal))
 }
 
-fn target(plan: &plan::Plan, program: &Program) -> Option<Target> {
+fn target(plan: &plan::Plan, id: ProgramId, program: &Program) -> Option<Target> {
     match program.leader() {
-        Some(leader) if plan.single_child => Some(Target::Leader(leader)),
+        Some(leader) if plan.single_child && !plan.programs[id.0].is_agent() => Some(Target::Leader(leader)),
         _ => program.group().map(Target::Group),
     }
 }

@@ -24,12 +24,15 @@ impl Checker {
                 match target {
                     Target::Group(pgid) => self.check_group(*id, *pgid, core, kernel),
                     Target::Leader(pid) => check_leader(*id, *pid, kernel),
+                    Target::Escapee(pid) => self.check_escapee(*id, *pid, *signal, kernel),
                 }
             }
+            Action::Inspect(id, pid) => check_leader(*id, *pid, kernel),
             Action::KillCommand(pgid) => check_command(*pgid, kernel),
             Action::SignalStray(pid, signal) => self.check_stray(*pid, *signal, core, kernel),
             Action::SignalEverybody(signal) => self.check_everybody(*signal, core, kernel),
             Action::Look => self.check_look(core, kernel),
+            Action::Spawn(id) => check_nothing_is_left(*id, kernel),
             _ => Ok(()),
         }
     }
@@ -50,6 +53,22 @@ impl Checker {
         Ok(())
     }
 
+    fn check_escapee(&mut self, id: ProgramId, pid: Pid, signal: Signal, kernel: &FakeKernel) -> Verdict {
+        let Some(process) = kernel.processes.get(&pid.number()) else {
+            return Err(format!("{signal} to process {pid}, which is gone"));
+        };
+        let is_its = match process.origin {
+            Origin::Program(of, _) | Origin::StopCommand(of) | Origin::CheckCommand(of) => of == id,
+            Origin::TmuxClient(_) | Origin::Pass | Origin::Outside => false,
+        };
+        ensure!(is_its && !process.is_started, "{signal} to process {pid}, which is another's: {process:?}");
+        let is_in_group = kernel.is_group_there(id) && kernel.stories[&id].pgid == process.pgid;
+        ensure!(!is_in_group, "{signal} to process {pid}, which is in its group");
+        self.see("an escapee told", signal != Signal::KILL);
+        self.see("an escapee killed", signal == Signal::KILL);
+        Ok(())
+    }
+
     /// Dependents stop before what they depend on.
     fn check_turn(&self, id: ProgramId, core: &Core, kernel: &FakeKernel) -> Verdict {
         let is_begun = |program: &Program| !program.taken.is_empty();
@@ -63,7 +82,8 @@ impl Checker {
             return Ok(());
         }
         for (other_id, other, dependent) in core.programs() {
-            let is_there = other.after.contains(&id) && kernel.is_group_there(other_id);
+            let is_left = kernel.is_group_there(other_id) || kernel.has_escapees(other_id);
+            let is_there = other.after.contains(&id) && is_left;
             let is_given_up = matches!(dependent.state, State::Survived { .. });
             ensure!(!is_there || is_given_up, "{} is stopped before {}", spec.name, other.name);
         }
@@ -85,7 +105,7 @@ impl Checker {
         ensure!(pid.number() != kernel.own && pid.number() != 1, "{signal} to itself");
         let is_ours = kernel.ours().any(|ours| ours.pid == process.pid);
         ensure!(is_ours, "{signal} to process {pid}, which is not ours");
-        ensure!(!is_managed(process, core), "{signal} to process {pid}, which is managed");
+        ensure!(!is_managed(process, core, kernel), "{signal} to process {pid}, which is managed");
         ensure!(!process.is_started, "{signal} to process {pid}, which is no stray");
         self.see("a stray told", signal == Signal::TERM);
         self.see("a stray killed", signal == Signal::KILL);
@@ -97,7 +117,10 @@ impl Checker {
 
     fn check_everybody(&mut self, signal: Signal, core: &Core, kernel: &FakeKernel) -> Verdict {
         if signal == Signal::KILL && kernel.machine.is_init {
-            for process in kernel.processes.values().filter(|process| !is_managed(process, core)) {
+            // Nobody asks a client of runinit's own first.
+            let is_client = |process: &Process| matches!(process.origin, Origin::TmuxClient(_));
+            let is_stray = |process: &&Process| !is_managed(process, core, kernel) && !is_client(process);
+            for process in kernel.processes.values().filter(is_stray) {
                 self.check_stray_kill(process, core, kernel)?;
             }
         }
@@ -145,14 +168,23 @@ impl Checker {
     }
 }
 
-fn is_managed(process: &Process, core: &Core) -> bool {
+/// Nothing of a program that can be known is there when it starts again.
+fn check_nothing_is_left(id: ProgramId, kernel: &FakeKernel) -> Verdict {
+    ensure!(!kernel.has_escapees(id), "program {} starts while something of it is left", id.0);
+    Ok(())
+}
+
+fn is_managed(process: &Process, core: &Core, kernel: &FakeKernel) -> bool {
     let pgid = Pgid::new(process.pgid);
+    if let Some(id) = kernel.escaped_from(process) {
+        return core.program(id).is_some_and(|program| !program.is_over());
+    }
     core.programs().any(|(_, _, program)| program.group().is_some() && program.group() == pgid)
 }
 
 fn check_leader(id: ProgramId, pid: Pid, kernel: &FakeKernel) -> Verdict {
     let leader = kernel.leader(id).map(|leader| leader.pid);
-    ensure!(leader == Some(pid.number()), "a signal to leader {pid}, which is {leader:?}");
+    ensure!(leader == Some(pid.number()), "process {pid} is meant, the leader is {leader:?}");
     Ok(())
 }
 

@@ -29,7 +29,7 @@ impl Rules {
         let record = record(core, now);
         check(core, &record)?;
         // Writing it costs more than everything else here.
-        if is_new_phase { check_json(core, &record) } else { Ok(()) }
+        if is_new_phase { check_json(&record) } else { Ok(()) }
     }
 }
 
@@ -41,8 +41,9 @@ fn check(core: &Core, record: &Record) -> Verdict {
     };
     ensure!(record.phase == phase, "the record says {:?}, not {phase:?}", record.phase);
     let names = record.programs.iter().map(|program| program.name.as_str());
-    let planned = core.programs().map(|(_, spec, _)| spec.name.as_str());
-    ensure!(names.eq(planned), "the record misses programs");
+    let (servers, planned): (Vec<_>, Vec<_>) = core.programs().partition(|(_, spec, _)| spec.is_server());
+    ensure!(names.eq(planned.iter().map(|(_, spec, _)| &spec.name)), "the record misses programs");
+    ensure!(record.tmux_servers.len() == servers.len(), "the record misses tmux servers");
     let active: BTreeSet<&String> = record.active_tasks.iter().collect();
     ensure!(active.len() == record.active_tasks.len(), "an active task twice");
     ensure!(record.timeline.len() <= LONGEST_TIMELINE, "a timeline of {}", record.timeline.len());
@@ -51,13 +52,13 @@ fn check(core: &Core, record: &Record) -> Verdict {
     Ok(())
 }
 
-fn check_json(core: &Core, record: &Record) -> Verdict {
+fn check_json(record: &Record) -> Verdict {
     let json = String::from_utf8(record.to_json()).map_err(|error| error.to_string())?;
     let is_whole = json.starts_with('{') && json.ends_with("}\n");
     ensure!(is_whole, "the record is no JSON: {json}");
     let is_name = |line: &&str| line.starts_with("      \"name\": \"");
     let count = json.lines().filter(is_name).count();
-    ensure!(count == core.programs().count(), "{count} programs are in the record");
+    ensure!(count == record.programs.len(), "{count} programs are in the record");
     Ok(())
 }
 

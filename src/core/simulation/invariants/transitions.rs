@@ -2,26 +2,34 @@
 
 use super::{Rules, Verdict, ensure};
 use crate::core::Core;
-use crate::core::program::State;
+use crate::core::event::Event;
+use crate::core::program::{Hold, Program, State};
 
 /// The states' names, and for each where one step may lead. A step may go through several: a program that answers in
 /// the middle of a shutdown is `Running` and `Stopping` in one.
-const ALLOWED: [(&str, &[&str]); 7] = [
+const ALLOWED: [(&str, &[&str]); 8] = [
     ("Waiting", &["Starting", "Ended"]),
     ("Starting", &["Running", "Stopping", "Survived", "Waiting", "Ended"]),
     ("Running", &["Leaderless", "Stopping", "Survived"]),
-    ("Leaderless", &["Stopping", "Survived", "Ended", "Waiting"]),
-    ("Stopping", &["Survived", "Ended", "Waiting"]),
-    ("Survived", &["Ended", "Waiting"]),
-    ("Ended", &[]),
+    ("Leaderless", &["Stopping", "Survived", "Closing", "Ended", "Waiting"]),
+    ("Stopping", &["Survived", "Closing", "Ended", "Waiting"]),
+    ("Survived", &["Closing", "Ended", "Waiting"]),
+    ("Closing", &["Ended", "Waiting", "Starting"]),
+    // Another plan puts a new program in its place.
+    ("Ended", &["Waiting"]),
 ];
 
 impl Rules {
-    pub(super) fn check_transitions(&self, core: &Core) -> Verdict {
+    pub(super) fn check_transitions(&self, event: &Event, core: &Core) -> Verdict {
         for (_, spec, before, after) in self.changes(core) {
             let (from, to) = (name(&before.state), name(&after.state));
             let allowed = ALLOWED.iter().find(|(state, _)| *state == from).map_or(&[][..], |(_, to)| *to);
-            ensure!(from == to || allowed.contains(&to), "{} goes from {from} to {to}", spec.name);
+            let is_by_hand = (from, to) == ("Ended", "Waiting") && matches!(event, Event::Asked(_));
+            ensure!(
+                from == to || allowed.contains(&to) || is_by_hand,
+                "{} goes from {from} to {to}",
+                spec.name
+            );
             ensure!(
                 before.group().is_none() || after.group().is_none() || before.group() == after.group(),
                 "{} changes its group",
@@ -33,13 +41,20 @@ impl Rules {
                 "{} gets another leader",
                 spec.name
             );
-            let is_new = matches!(before.state, State::Starting { .. });
+            let is_new = matches!(before.state, State::Starting { .. } | State::Closing) || is_another(after);
             ensure!(is_new || before.exit.is_none() || before.exit == after.exit, "{} ends twice", spec.name);
-            let is_restart = to == "Waiting" && before.group().is_some();
+            let is_restart = to == "Waiting" && (before.group().is_some() || from == "Closing");
             ensure!(!is_restart || core.shutdown().is_none(), "{} is restarted at the end", spec.name);
         }
         Ok(())
     }
+}
+
+/// True for a program that another plan has just put in the place of an old one; one that somebody had stopped stays so.
+pub(super) fn is_another(program: &Program) -> bool {
+    let is_stopped = program.state == State::Ended && program.hold == Hold::Stopped;
+    let is_new = matches!(program.state, State::Waiting { .. } | State::Starting { .. });
+    (is_stopped || is_new) && program.pid.is_none()
 }
 
 pub(super) fn name(state: &State) -> &'static str {
@@ -50,6 +65,7 @@ pub(super) fn name(state: &State) -> &'static str {
         State::Leaderless { .. } => "Leaderless",
         State::Stopping { .. } => "Stopping",
         State::Survived { .. } => "Survived",
+        State::Closing => "Closing",
         State::Ended => "Ended",
     }
 }

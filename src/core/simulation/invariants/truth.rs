@@ -6,7 +6,7 @@ use crate::core::Core;
 use crate::core::plan::ProgramId;
 use crate::core::process::Pid;
 use crate::core::program::{Program, State, StoppedBy};
-use crate::core::simulation::fake_kernel::{FakeKernel, Origin};
+use crate::core::simulation::fake_kernel::{FakeKernel, Origin, Process};
 
 impl Checker {
     pub(in crate::core::simulation) fn when_settled(&mut self, core: &Core, kernel: &FakeKernel) -> Verdict {
@@ -19,7 +19,13 @@ impl Checker {
             self.see("a group that outlives its leader", is_leaderless(program));
             if self.now_since.is_some() {
                 let is_killed = program.taken.last().is_none_or(|taken| taken.what == KILL);
-                ensure!(program.is_over() || is_killed, "{} is to be killed now", spec.name);
+                let is_tmuxs = matches!(program.state, State::Starting { .. } | State::Closing);
+                // Those who have left a group are looked for first, in the same round.
+                ensure!(
+                    program.is_over() || is_killed || program.is_sought || is_tmuxs,
+                    "{} is to be killed now",
+                    spec.name
+                );
             }
         }
         self.check_commands(core, kernel)?;
@@ -41,27 +47,42 @@ impl Checker {
         let is_unseen = story.is_some_and(|story| story.is_unseen);
         let is_leader_known = program.leader().map(Pid::number) == leader;
         match program.state {
-            State::Waiting { .. } if !self.model.is_waiting(id) => Some("it should not be"),
-            State::Waiting { .. } => is_there.then_some("its group is there"),
-            State::Starting { .. } => Some("nobody answers"),
-            State::Leaderless { .. } => (!leaves(core)).then_some("nobody has probed"),
+            State::Waiting { .. } if !self.has_reloaded && !self.model.is_waiting(id) => {
+                Some("it should not be")
+            }
+            State::Starting { .. } => {
+                program.call.is_none_or(|call| call.command.is_none()).then_some("nobody answers")
+            }
+            State::Closing if program.call.is_none() => Some("nobody closes its session"),
+            State::Leaderless { pgid: Some(_) } => (!leaves(core)).then_some("nobody has probed"),
+            State::Waiting { .. }
+            | State::Leaderless { pgid: None }
+            | State::Stopping { pgid: None, .. }
+            | State::Survived { pgid: None, .. } => is_there.then_some("its group is there"),
             _ if !is_leader_known => Some("its leader is another"),
             State::Running { .. } => (!is_there).then_some("its group is gone"),
             State::Stopping { .. } | State::Survived { .. } => {
                 (!is_there && !is_unseen).then_some("its group is gone")
             }
-            State::Ended => is_there.then_some("its group is there"),
+            State::Ended if kernel.has_escapees(id) => Some("somebody has left its group and lives"),
+            State::Closing | State::Ended => is_there.then_some("its group is there"),
         }
     }
 
     /// No stop command outlives its step and no check its question, and no program has two of either.
     fn check_commands(&mut self, core: &Core, kernel: &FakeKernel) -> Verdict {
         let mut running = Vec::new();
+        let mut passes = 0;
         let commands = kernel.processes.values().filter(|process| process.is_started && !process.is_zombie());
         for process in commands {
             let (id, current) = match process.origin {
                 Origin::StopCommand(id) => (id, stop_command(id, core)),
                 Origin::CheckCommand(id) => (id, check_command(id, core)),
+                Origin::TmuxClient(id) => (id, core.program(id).and_then(|p| p.call?.command)),
+                Origin::Pass => {
+                    self.check_pass(process, core, &mut passes)?;
+                    continue;
+                }
                 Origin::Program(..) | Origin::Outside => continue,
             };
             self.see("a command that was cut", process.killed_at.is_some());
@@ -74,11 +95,24 @@ impl Checker {
         }
         Ok(())
     }
+
+    /// Never two passes at a time, whatever became of the first, and none beside the sweep.
+    fn check_pass(&mut self, process: &Process, core: &Core, passes: &mut usize) -> Verdict {
+        *passes += 1;
+        ensure!(*passes == 1, "two passes at a time");
+        let is_killed = process.killed_at.is_some();
+        self.see("a pass that was cut", is_killed);
+        let is_swept = core.shutdown().is_some_and(|shutdown| shutdown.sweep.is_some());
+        self.see("a last pass", core.shutdown().is_some() && !is_killed);
+        ensure!(is_killed || !is_swept, "pass {} is left behind", process.pid);
+        Ok(())
+    }
 }
 
 fn stop_command(id: ProgramId, core: &Core) -> Option<Pid> {
     let program = core.program(id)?;
-    let is_run = program.taken.last().is_some_and(|taken| taken.what == StoppedBy::Run);
+    let is_run =
+        program.taken.last().is_some_and(|taken| matches!(taken.what, StoppedBy::Run | StoppedBy::Keys));
     match program.state {
         State::Stopping { cascade, .. } if is_run => cascade.command,
         _ => None,

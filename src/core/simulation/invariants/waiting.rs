@@ -4,9 +4,10 @@ use super::cascade::{self, KILL, may_wait_for_ever};
 use super::{Checker, Verdict, ensure};
 use crate::core::Core;
 use crate::core::budget::Moment;
+use crate::core::cleaning::LAST_PASS_LASTS;
 use crate::core::plan::ProgramId;
 use crate::core::policy::ReadyBy;
-use crate::core::program::{Program, Readiness, State};
+use crate::core::program::{Hold, Program, Readiness, State};
 use crate::core::simulation::fake_kernel::FakeKernel;
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const RECORD_WITHIN: Duration = Duration::from_millis(100);
 /// Groups without a leader are probed this often, at least.
 const LONGEST_PROBE: Duration = Duration::from_secs(1);
+/// What has left a group is looked for after this, at the latest.
+const LONGEST_SEEK: Duration = Duration::from_millis(2);
 /// No start is put off for longer.
 const LONGEST_RETRY: Duration = Duration::from_secs(1);
 
@@ -41,8 +44,11 @@ impl Checker {
         for (id, _, program) in core.programs() {
             self.check_cascade(id, program, core, now)?;
         }
+        self.rules.check_half_time_deadline(core, now)?;
         if core.shutdown().is_some() {
             self.check_shutdown(core, kernel, deadline)?;
+        } else {
+            check_held(core)?;
         }
         Ok(())
     }
@@ -103,8 +109,8 @@ impl Checker {
         };
         ensure!(until > now, "{}: a step was over at {until:?}", spec.name);
         let places = cascade::steps(spec, &program.taken).unwrap_or_default();
-        if let (Some(taken), Some(place)) = (program.taken.last(), places.last()) {
-            let own = taken.at + cascade::wait(spec, *place);
+        if let (Some(taken), Some(step)) = (program.taken.last(), places.last()) {
+            let own = taken.at.saturating_add(step.wait);
             let asked = self.rules.extended.get(&id).copied().unwrap_or_default();
             ensure!(until <= own.max(asked), "{}: {} waits until {until:?}", spec.name, taken.what);
         }
@@ -120,16 +126,21 @@ impl Checker {
             ends_at.is_none() || deadline.is_some_and(|at| Some(at) <= ends_at),
             "it sleeps until {deadline:?}, beyond the end at {ends_at:?}"
         );
-        check_turns(core)?;
+        check_turns(core, kernel.now)?;
         let leaders =
             core.programs().filter(|(_, _, program)| program.leader().is_some() && !program.is_over());
-        let may_sweep = leaders.count() == 0;
-        let is_soon = deadline.is_some_and(|at| at <= kernel.now + LOOK_EVERY);
+        let is_starting =
+            |(_, _, program): (ProgramId, _, &Program)| matches!(program.state, State::Starting { .. });
+        let may_sweep = leaders.count() == 0 && !core.programs().any(is_starting);
+        let is_cleaning = core.plan().hygiene.is_some() && core.shutdown().is_some_and(|s| s.sweep.is_none());
+        let longest = if is_cleaning { LAST_PASS_LASTS } else { LOOK_EVERY };
+        let is_soon = deadline.is_some_and(|at| at <= kernel.now + longest);
         ensure!(!may_sweep || is_soon, "the next look is at {deadline:?}");
         let is_anybody_left = kernel.ours().next().is_some();
         // Somebody whom others reaped may have been the last; the next look will tell.
         let is_unseen = kernel.machine.is_init && is_soon;
-        ensure!(is_anybody_left || is_unseen, "nobody is left, and it waits");
+        let is_asked = core.programs().any(|(_, _, program)| program.call.is_some());
+        ensure!(is_anybody_left || is_unseen || is_asked, "nobody is left, and it waits");
         Ok(())
     }
 }
@@ -138,7 +149,7 @@ fn check_starts_deadline(core: &Core, deadline: Option<Moment>, now: Moment) -> 
     if core.shutdown().is_some() {
         return Ok(());
     }
-    let is_ready = |id: &ProgramId| core.program(*id).is_some_and(|p| p.readiness == Readiness::Ready);
+    let is_ready = |id: &ProgramId| core.program(*id).is_some_and(Program::is_ready_for_others);
     for (_, spec, program) in core.programs() {
         let is_ready = spec.after.iter().all(is_ready);
         if matches!(program.state, State::Waiting { .. }) && is_ready {
@@ -150,11 +161,32 @@ fn check_starts_deadline(core: &Core, deadline: Option<Moment>, now: Moment) -> 
     Ok(())
 }
 
-/// Everybody is being stopped, or somebody else has to go first.
-fn check_turns(core: &Core) -> Verdict {
+/// Who is to stop by hand is being stopped, or somebody else has to go first.
+fn check_held(core: &Core) -> Verdict {
     for (id, spec, program) in core.programs() {
-        if !matches!(program.state, State::Running { .. }) {
+        let is_to_stop = matches!(program.state, State::Running { .. }) && program.hold != Hold::Free;
+        let is_there = |other: &Program| other.hold != Hold::Free && other.is_there() && !other.is_over();
+        let is_waited_for =
+            core.programs().any(|(_, other, dependent)| other.after.contains(&id) && is_there(dependent));
+        ensure!(!is_to_stop || is_waited_for, "{} is to stop, and nothing is before it", spec.name);
+    }
+    Ok(())
+}
+
+/// Everybody is being stopped, or somebody else has to go first.
+fn check_turns(core: &Core, now: Moment) -> Verdict {
+    for (id, spec, program) in core.programs() {
+        if !matches!(program.state, State::Running { .. } | State::Leaderless { .. }) {
             ensure!(!matches!(program.state, State::Waiting { .. }), "{} still waits", spec.name);
+            continue;
+        }
+        if program.is_sought {
+            // It will be known soon whether anything of it is left.
+            ensure!(
+                core.deadline() <= Some(now + LONGEST_SEEK),
+                "nobody looks for what {} has left",
+                spec.name
+            );
             continue;
         }
         let is_waited_for =

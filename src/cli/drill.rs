@@ -1,0 +1,62 @@
+//! The words of `runinit drill`.
+
+use super::options::{grace, known, refused, unknown};
+use super::surface::subcommand;
+use super::{Command, Environment, Options};
+use lexopt::{Arg, Parser};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Until every program has to be ready.
+const READY_WITHIN: Duration = Duration::from_mins(1);
+
+/// What is to be tried.
+#[derive(Clone, Debug)]
+pub struct Drill {
+    /// The fleet, as a run would take it.
+    pub options: Options,
+    /// How long the programs may take until all are ready.
+    pub ready_within: Duration,
+    /// Nothing from the fleet itself.
+    pub quiet: bool,
+    /// Where the picture is to go as SVG.
+    pub svg: Option<PathBuf>,
+}
+
+pub(super) fn parse(
+    arguments: impl Iterator<Item = OsString>,
+    environment: &Environment<'_>,
+) -> Result<Command, String> {
+    let (options, mut parser): (Options, Parser) = super::options::begin(arguments, environment)?;
+    let mut drill = Drill { options, ready_within: READY_WITHIN, quiet: false, svg: None };
+    let mut file = None;
+    while let Some(argument) = parser.next().map_err(|e| refused(&e))? {
+        match known(argument, subcommand("drill"))? {
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help(subcommand("drill"))),
+            Arg::Long("quiet") => drill.quiet = true,
+            Arg::Long("svg") => drill.svg = Some(parser.value().map_err(|e| refused(&e))?.into()),
+            Arg::Long("grace") => {
+                let value = parser.value().map_err(|e| refused(&e))?;
+                drill.options.grace = Some(grace(&value, "--grace")?);
+            }
+            Arg::Long("ready-within") => {
+                let value = parser.value().map_err(|e| refused(&e))?;
+                let text = value.to_string_lossy();
+                drill.ready_within = humantime::parse_duration(&text)
+                    .map_err(|why| format!("--ready-within {text}: {why}; write it as 60s or 2m"))?;
+            }
+            Arg::Value(word) if file.is_some() => {
+                return Err(format!("one fleet at a time; what is {:?}?", word.display().to_string()));
+            }
+            Arg::Value(word) => file = Some(PathBuf::from(word)),
+            Arg::Short(letter) => return Err(unknown(&format!("-{letter}"))),
+            Arg::Long(word) => return Err(unknown(&format!("--{word}"))),
+        }
+    }
+    drill.options.config = file.or(drill.options.config);
+    if drill.options.config.is_none() {
+        return Err("which fleet? runinit drill FILE".to_owned());
+    }
+    Ok(Command::Drill(drill))
+}

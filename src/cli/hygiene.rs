@@ -1,0 +1,64 @@
+//! One pass of hygiene, from the command line.
+
+use super::Options;
+use crate::config::Diagnostic;
+use crate::core::plan::Program;
+use crate::core::process::Pid;
+use crate::hygiene::{self, Errand, Line};
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::time::Duration;
+
+/// Whoever types it can end it, so there is time.
+const BY_HAND_LASTS: Duration = Duration::from_hours(1);
+
+/// What the configuration wants to have done; `None` if it wants nothing.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn errand_by_hand(options: Options, is_dry: bool) -> Result<Option<Errand>, Vec<Diagnostic>> {
+    let plan = super::plan(options)?.plan;
+    let own_sessions = plan.programs.iter().filter_map(Program::session);
+    let own_sessions = own_sessions.map(|session| session.name.clone()).collect();
+    Ok(plan.hygiene.map(|mut hygiene| {
+        hygiene.dry_run |= is_dry;
+        Errand {
+            hygiene,
+            lasts: BY_HAND_LASTS,
+            // Whoever it is, zombies that it is to reap are none that are left.
+            init: 1,
+            is_last: false,
+            own_sessions,
+            ended_sessions: BTreeSet::new(),
+            told: BTreeSet::new(),
+        }
+    }))
+}
+
+/// The errand that an init gives.
+///
+/// # Errors
+/// It is none.
+pub fn errand_of_init(mut stdin: impl Read) -> Result<Errand, String> {
+    let mut text = Vec::new();
+    stdin.read_to_end(&mut text).map_err(|error| error.to_string())?;
+    serde_json::from_slice(&text).map_err(|error| error.to_string())
+}
+
+/// Does it, and says what was done in lines for people.
+pub fn clean_for_people(errand: &Errand, own: Pid, mut out: impl Write) {
+    hygiene::run(errand, own, &mut |Line { is_warning, text, .. }| {
+        let prefix = if is_warning { "warning: " } else { "" };
+        // Who does not listen any more does not need it said.
+        let _ = writeln!(out, "{prefix}{text}");
+    });
+}
+
+/// Does it, and says what was done in lines for the init.
+pub fn clean_for_init(errand: &Errand, own: Pid, mut out: impl Write) {
+    hygiene::run(errand, own, &mut |line| {
+        if let Ok(text) = serde_json::to_string(&line) {
+            let _ = writeln!(out, "{text}");
+        }
+    });
+}

@@ -1,0 +1,193 @@
+//! What each subcommand does on the side that asks.
+
+use super::address::Address;
+use super::client::{Connection, Failure, ask};
+use super::paint::Paint;
+use super::protocol::{self, Attach, Health, Lines, Message, Request, Status};
+use super::{prometheus, table, watch};
+use crate::config;
+use crate::logging;
+use nix::unistd::execvp;
+use serde::de::DeserializeOwned;
+use std::ffi::{CString, OsString};
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// It is done.
+const DONE: u8 = 0;
+/// It is not; why is on standard error.
+const NOT_DONE: u8 = 1;
+/// Nobody is there to be asked.
+const NOBODY: u8 = 111;
+
+/// What is asked, of whom.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ask {
+    /// Of whom.
+    pub place: Where,
+    /// What.
+    pub what: What,
+    /// How long an answer is waited for; `None`: as long as somebody is there.
+    pub timeout: Option<Duration>,
+}
+
+/// Where the socket may be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Where {
+    /// `--control`, or `RUNINIT_CONTROL`.
+    pub control: Option<PathBuf>,
+    /// The configuration that may name it.
+    pub config: Option<PathBuf>,
+    /// `XDG_RUNTIME_DIR`.
+    pub runtime_directory: Option<OsString>,
+    /// `NO_COLOR` is set.
+    pub no_color: bool,
+}
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub enum What {
+    /// How everything is.
+    Status(Show),
+    /// Whether all is well.
+    Health,
+    /// Something that is answered by a message.
+    Do(Request),
+    /// What a program prints.
+    Logs {
+        /// Its name.
+        program: String,
+        /// How many lines.
+        lines: Option<usize>,
+        /// And all that follow.
+        follow: bool,
+    },
+    /// To see a program's terminal.
+    Attach(String),
+}
+
+/// How the status is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Show {
+    /// To people.
+    Table,
+    /// To people, again and again.
+    Watch,
+    /// To programs.
+    Json,
+    /// To Prometheus.
+    Prometheus,
+}
+
+/// Why nothing has come of it.
+pub(super) enum Trouble {
+    Failure(Failure),
+    Refused(String),
+}
+
+impl Ask {
+    pub(super) fn address(&self) -> Address {
+        let Where { control, config, runtime_directory, .. } = &self.place;
+        let from_file = || config.as_deref().and_then(config::control_socket);
+        Address::new(control.clone().or_else(from_file), runtime_directory.clone())
+    }
+
+    /// Asks, and reads the only answer.
+    pub(super) fn once<T: DeserializeOwned>(&self, request: &Request) -> Result<T, Trouble> {
+        let mut connection = ask(&self.address(), request, self.timeout).map_err(Trouble::Failure)?;
+        read(&mut connection)
+    }
+}
+
+fn read<T: DeserializeOwned>(connection: &mut Connection) -> Result<T, Trouble> {
+    let line = connection.answer().map_err(Trouble::Failure)?;
+    protocol::read_answer(&line).map_err(Trouble::Refused)
+}
+
+/// Asks, shows the answer, and returns the exit code.
+pub fn run(asked: &Ask) -> u8 {
+    let done = match &asked.what {
+        What::Status(Show::Watch) => watch::run(asked),
+        What::Status(show) => asked.once(&Request::Status).map(|status| {
+            print(&shown(&status, *show, asked.place.no_color));
+            DONE
+        }),
+        What::Health => asked.once(&Request::Health).map(|Health { healthy, message }| {
+            print(&format!("{message}\n"));
+            if healthy { DONE } else { NOT_DONE }
+        }),
+        What::Do(request) => asked.once(request).map(|Message { message }| {
+            print(&format!("{message}\n"));
+            DONE
+        }),
+        What::Logs { program, lines, follow } => logs(asked, program, *lines, *follow),
+        What::Attach(program) => attach(asked, program),
+    };
+    done.unwrap_or_else(tell)
+}
+
+fn tell(trouble: Trouble) -> u8 {
+    let (why, code) = match trouble {
+        Trouble::Failure(Failure::Nobody(why)) => (why, NOBODY),
+        Trouble::Failure(Failure::Silent(why)) | Trouble::Refused(why) => (why, NOT_DONE),
+    };
+    for line in why.lines() {
+        logging::say_error(line);
+    }
+    code
+}
+
+fn shown(status: &Status, show: Show, no_color: bool) -> String {
+    match show {
+        Show::Table | Show::Watch => table::draw(status, Paint::for_stdout(no_color)),
+        Show::Prometheus => prometheus::text(status),
+        Show::Json => {
+            let mut json = serde_json::to_string_pretty(status).unwrap_or_default();
+            json.push('\n');
+            json
+        }
+    }
+}
+
+fn logs(asked: &Ask, program: &str, lines: Option<usize>, follow: bool) -> Result<u8, Trouble> {
+    let request = Request::Logs { program: program.to_owned(), lines, follow };
+    // Nobody knows when the next line comes.
+    let timeout = if follow { None } else { asked.timeout };
+    let mut connection = ask(&asked.address(), &request, timeout).map_err(Trouble::Failure)?;
+    let mut told: Lines = read(&mut connection)?;
+    loop {
+        let mut text = String::new();
+        if told.lost > 0 {
+            text = format!("[{} lines lost: too slow]\n", told.lost);
+        }
+        for line in &told.lines {
+            text.push_str(line);
+            text.push('\n');
+        }
+        print(&text);
+        match connection.line().map_err(Trouble::Failure)? {
+            Some(line) => told = protocol::read_answer(&line).map_err(Trouble::Refused)?,
+            None => return Ok(DONE),
+        }
+    }
+}
+
+/// Becomes the command that shows the terminal.
+fn attach(asked: &Ask, program: &str) -> Result<u8, Trouble> {
+    let Attach { argv } = asked.once(&Request::Attach { program: program.to_owned() })?;
+    let words: Result<Vec<CString>, _> = argv.into_iter().map(CString::new).collect();
+    let words = words.map_err(|_| Trouble::Refused("the answer holds a NUL".to_owned()))?;
+    let Some(command) = words.first() else {
+        return Err(Trouble::Refused("the answer names no command".to_owned()));
+    };
+    // It returns only if it could not be.
+    let Err(errno) = execvp(command, &words);
+    Err(Trouble::Refused(format!("cannot run {}: {}", command.to_string_lossy(), errno.desc())))
+}
+
+/// A reader that has gone away, as in `runinit status | head -1`, is no error.
+pub(super) fn print(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}

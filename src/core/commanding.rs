@@ -1,0 +1,523 @@
+//! What people ask for while everything runs.
+//!
+//! - *Stop* a program: first those that come after it, then itself, each by its cascade. It stays stopped until somebody
+//!   starts it, whatever its policy says, and its end is no failure and not the fleet's end; only a main program's is.
+//! - *Start* one, and first what it comes after where that is stopped or has failed. Its restarts count from nothing again.
+//! - *Restart* one: it is stopped and started at once; those that come after it stop before it and come back.
+//! - *Add* one that is in no file, and *remove* such a one. It outlives a reload, unless the file then knows its name.
+//!
+//! Once a shutdown has begun, only signals are still sent.
+
+use super::action::Action;
+use super::budget::{Budget, Moment};
+use super::order::Order;
+use super::plan::{self, ProgramId};
+use super::program::{Fate, Hold, Program, Readiness, Restarting, State};
+use super::signal::Signal;
+use super::{Core, complete_cascade};
+use log::Level;
+
+/// Programs that were added and not removed.
+const MOST_ADDED: usize = 1000;
+
+/// Something that somebody asks for.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Stop a program, until it is started.
+    Stop(ProgramId),
+    /// Start a program.
+    Start(ProgramId),
+    /// Stop a program and start it again.
+    Restart(ProgramId),
+    /// Send a program a signal, as it is.
+    Signal(ProgramId, Signal),
+    /// Add a program.
+    Add(Box<plan::Program>),
+    /// Stop a program that was added, and forget it.
+    Remove(ProgramId),
+}
+
+impl Core {
+    /// Why this cannot be done, for people; `None`: it can.
+    pub fn objection(&self, command: &Command) -> Option<String> {
+        if let Command::Signal(id, _) = command {
+            let is_there = self.target(*id).is_some();
+            return (!is_there).then(|| format!("{} does not run", self.name(*id)));
+        }
+        if self.shutdown.is_some() {
+            return Some("runinit is stopping: nothing is started or stopped by hand any more".to_owned());
+        }
+        match command {
+            Command::Stop(_) | Command::Signal(..) => None,
+            Command::Start(id) | Command::Restart(id) => self.objection_to_start(*id),
+            Command::Add(spec) => self.objection_to_adding(spec),
+            Command::Remove(id) => self.objection_to_removal(*id),
+        }
+    }
+
+    fn objection_to_start(&self, id: ProgramId) -> Option<String> {
+        let Program { state, fate, .. } = &self.programs[id.0];
+        match (state, fate) {
+            (_, Fate::Removed) => Some(format!("{} is being removed", self.name(id))),
+            (State::Survived { .. }, _) => {
+                Some(format!("{} is still there after SIGKILL; it cannot be started", self.name(id)))
+            }
+            _ => None,
+        }
+    }
+
+    fn objection_to_adding(&self, spec: &plan::Program) -> Option<String> {
+        let named = self.programs().find(|(_, known, _)| known.name == spec.name);
+        if let Some((_, _, program)) = named {
+            let is_replaceable = program.added && program.state == State::Ended;
+            return (!is_replaceable).then(|| format!("there is a program {:?} already", spec.name));
+        }
+        let count = self.programs().filter(|(_, _, program)| program.added).count();
+        (count >= MOST_ADDED).then(|| format!("{MOST_ADDED} programs were added already; remove some"))
+    }
+
+    fn objection_to_removal(&self, id: ProgramId) -> Option<String> {
+        let name = self.name(id);
+        if !self.programs[id.0].added {
+            return Some(format!("{name} is in the configuration; take it out there and reload, or stop it"));
+        }
+        let dependents = self.order.dependents(id);
+        let after = dependents.iter().find(|dependent| self.programs[dependent.0].is_listed())?;
+        Some(format!("{} comes after {name}; remove that first", self.name(*after)))
+    }
+
+    pub(super) fn on_asked(&mut self, command: Command, now: Moment, out: &mut Vec<Action>) {
+        if self.objection(&command).is_some() {
+            return;
+        }
+        match command {
+            Command::Stop(id) => {
+                self.say(Level::Info, id, "stopping it: somebody asked", out);
+                for dependent in self.dependents_first(id) {
+                    self.hold(dependent, Hold::Stopped, now);
+                }
+            }
+            Command::Restart(id) if self.programs[id.0].is_there() => self.restart(id, now, out),
+            Command::Start(id) | Command::Restart(id) => self.start(id, now, out),
+            Command::Signal(id, signal) => {
+                self.note(now, Some(id), format!("{signal}: somebody asked"));
+                out.extend(self.target(id).map(|target| Action::Signal(id, target, signal)));
+            }
+            Command::Add(spec) => self.add(*spec, now, out),
+            Command::Remove(id) => {
+                self.say(Level::Info, id, "removed: somebody asked", out);
+                self.remove(id, now, out);
+                self.order = Order::new(&self.plan.programs);
+                self.end_if_nobody_is_left(now, out);
+            }
+        }
+        self.record_soon(now);
+    }
+
+    /// All that come after a program, directly or not, each before what it comes after; then the program itself.
+    fn dependents_first(&self, id: ProgramId) -> Vec<ProgramId> {
+        let mut found = vec![id];
+        let mut next = 0;
+        while let Some(&program) = found.get(next) {
+            next += 1;
+            let new: Vec<_> =
+                self.order.dependents(program).iter().filter(|d| !found.contains(d)).copied().collect();
+            found.extend(new);
+        }
+        found.reverse();
+        found
+    }
+
+    /// Takes a program out of the hands of its policy. What is stopped already, and well, stays what it is.
+    fn hold(&mut self, id: ProgramId, hold: Hold, now: Moment) {
+        let program = &mut self.programs[id.0];
+        match program.state {
+            State::Ended if program.readiness == Readiness::Ready => return,
+            // It starts as it was to be started again.
+            State::Starting { .. } if hold == Hold::Again => return,
+            State::Waiting { .. } => program.state = State::Ended,
+            State::Ended
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Leaderless { .. }
+            | State::Stopping { .. }
+            | State::Survived { .. }
+            | State::Closing => {}
+        }
+        if program.state == State::Ended {
+            program.readiness = Readiness::NotYet { until: None };
+        }
+        program.hold = hold;
+        program.restarting.planned = false;
+        self.note(now, Some(id), if hold == Hold::Again { "asked to restart" } else { "asked to stop" });
+    }
+
+    fn restart(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
+        self.say(Level::Info, id, "restarting it: somebody asked", out);
+        for dependent in self.dependents_first(id) {
+            let program = &self.programs[dependent.0];
+            // Those that somebody has stopped stay so, and those that wait anyway come when it is ready.
+            if dependent == id || program.group().is_some() && program.hold == Hold::Free {
+                self.hold(dependent, Hold::Again, now);
+            }
+        }
+    }
+
+    fn start(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
+        for dependency in self.plan.programs[id.0].after.clone() {
+            let program = &self.programs[dependency.0];
+            let is_missing = self.is_lost(dependency);
+            if is_missing || program.hold == Hold::Stopped {
+                self.start(dependency, now, out);
+            }
+        }
+        let program = &mut self.programs[id.0];
+        match &mut program.state {
+            State::Ended => {
+                self.begin_anew(id, now);
+                self.say(Level::Info, id, "starting it: somebody asked", out);
+            }
+            State::Waiting { not_before, .. } => {
+                *not_before = (*not_before).min(now);
+                forget_restarts(&mut program.restarting);
+            }
+            // Nothing has been done about it yet: it just goes on.
+            State::Starting { .. } | State::Running { .. } => program.hold = Hold::Free,
+            State::Leaderless { .. } | State::Stopping { .. } | State::Closing => {
+                program.hold = Hold::Again;
+                program.restarting.planned = false;
+            }
+            State::Survived { .. } => {}
+        }
+    }
+
+    /// Nothing of it is left: it waits for its turn as if it had never failed.
+    fn begin_anew(&mut self, id: ProgramId, now: Moment) {
+        let program = &mut self.programs[id.0];
+        program.hold = Hold::Free;
+        program.fault = None;
+        program.failure = None;
+        program.readiness = Readiness::NotYet { until: None };
+        program.state = State::Waiting { not_before: now, tries: 0 };
+        forget_restarts(&mut program.restarting);
+        self.note(now, Some(id), "asked to start");
+    }
+
+    /// Those who are to stop do when all that come after them have; daemons too, of a leader that has ended before.
+    pub(super) fn stop_held(&mut self, now: Moment, out: &mut Vec<Action>) {
+        for id in self.ids() {
+            if !self.may_stop_by_hand(id) {
+                continue;
+            }
+            match self.programs[id.0].state {
+                State::Running { .. } => self.begin_cascade(id, now, out),
+                _ => self.seek(id),
+            }
+        }
+    }
+
+    /// True for a program that is to stop, and waits for nobody.
+    pub(super) fn may_stop_by_hand(&self, id: ProgramId) -> bool {
+        let program = &self.programs[id.0];
+        let is_untold = match program.state {
+            State::Running { .. } => true,
+            State::Leaderless { pgid: None } => !program.is_sought,
+            _ => false,
+        };
+        is_untold && self.shutdown.is_none() && self.is_its_turn_by_hand(id)
+    }
+
+    /// True for a program that is to stop, when nobody who is to stop comes after it any more.
+    pub(super) fn is_its_turn_by_hand(&self, id: ProgramId) -> bool {
+        let is_in_the_way = |dependent: &ProgramId| {
+            let program = &self.programs[dependent.0];
+            program.hold != Hold::Free && program.is_there() && !program.is_over()
+        };
+        self.programs[id.0].hold != Hold::Free && !self.order.dependents(id).iter().any(is_in_the_way)
+    }
+
+    /// The leader of a program that is to stop has ended: no policy is asked. A main program's end is the fleet's.
+    pub(super) fn held_leader_ended(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
+        let program = &mut self.programs[id.0];
+        program.readiness = Readiness::NotYet { until: None };
+        if program.hold == Hold::Stopped && self.plan.programs[id.0].main {
+            self.ended_for_good(id, now, out);
+        }
+    }
+
+    /// Nothing is left of a program. False if nobody has asked for that.
+    pub(super) fn held_ended(&mut self, id: ProgramId, now: Moment) -> bool {
+        match self.programs[id.0].hold {
+            Hold::Free => false,
+            Hold::Again if self.shutdown.is_none() => {
+                self.begin_anew(id, now);
+                true
+            }
+            Hold::Stopped | Hold::Again => {
+                self.programs[id.0].readiness = Readiness::NotYet { until: None };
+                true
+            }
+        }
+    }
+
+    fn add(&mut self, mut spec: plan::Program, now: Moment, out: &mut Vec<Action>) {
+        if self.plan.budget == Budget::Forever {
+            spec.forget_default_kill();
+        }
+        complete_cascade(&mut spec, self.plan.budget);
+        let Some(&place) = self.places(std::slice::from_ref(&spec)).first() else { return };
+        let is_known = place.0 < self.programs.len() && self.programs[place.0].is_listed();
+        if is_known {
+            // Nothing of the old one is left, and it was added too.
+            self.programs[place.0].hold = Hold::Free;
+            self.install(place, spec);
+        } else {
+            self.take_in(place, spec, now, out);
+        }
+        self.programs[place.0].added = true;
+        self.order = Order::new(&self.plan.programs);
+        self.note(now, Some(place), "added");
+        self.say(Level::Info, place, "added: somebody asked", out);
+    }
+}
+
+fn forget_restarts(restarting: &mut Restarting) {
+    *restarting = Restarting { count: restarting.count, ..Restarting::default() };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::bench::{Bench, program};
+    use super::*;
+    use crate::core::action::Target;
+    use crate::core::event::{Event, GroupState};
+    use crate::core::policy::Restart;
+    use crate::core::program::Fault;
+    use crate::core::shutdown::Reason;
+    use std::time::Duration;
+
+    const FIRST: ProgramId = ProgramId(0);
+
+    fn restarted(name: &str) -> plan::Program {
+        plan::Program { restart: Restart::Always, ..program(name) }
+    }
+
+    fn second() -> plan::Program {
+        plan::Program { after: vec![FIRST], ..restarted("second") }
+    }
+
+    fn ask(bench: &mut Bench, command: Command) {
+        assert_eq!(bench.core.objection(&command), None);
+        bench.asked();
+        bench.step(Event::Asked(command));
+        bench.step(Event::Tick);
+    }
+
+    #[test]
+    fn one_that_somebody_stops_stays_so_and_is_not_the_fleet_s_end() {
+        let mut bench = Bench::new(vec![restarted("first")]);
+        ask(&mut bench, Command::Stop(FIRST));
+        assert_eq!(bench.told_to_stop(), [0]);
+        bench.ends(0, 1, GroupState::Empty);
+        bench.at(60_000);
+        assert_eq!((bench.starts(0), &bench.program(0).state), (0, &State::Ended));
+        assert!(bench.core.shutdown().is_none());
+        ask(&mut bench, Command::Start(FIRST));
+        assert_eq!(bench.starts(0), 1);
+        assert_eq!(bench.program(0).hold, Hold::Free);
+    }
+
+    #[test]
+    fn those_that_come_after_it_stop_first() {
+        let mut bench = Bench::new(vec![restarted("first"), second()]);
+        ask(&mut bench, Command::Stop(FIRST));
+        assert_eq!(bench.told_to_stop(), [1]);
+        bench.ends(1, 0, GroupState::Empty);
+        assert_eq!(bench.told_to_stop(), [0]);
+        bench.ends(0, 0, GroupState::Empty);
+        bench.at(60_000);
+        assert_eq!(bench.asked(), []);
+    }
+
+    #[test]
+    fn what_it_comes_after_is_started_too() {
+        let mut bench = Bench::new(vec![restarted("first"), second()]);
+        ask(&mut bench, Command::Stop(FIRST));
+        bench.ends(1, 0, GroupState::Empty);
+        bench.ends(0, 0, GroupState::Empty);
+        ask(&mut bench, Command::Start(ProgramId(1)));
+        bench.at(1);
+        assert_eq!(bench.asked(), [Action::Spawn(FIRST), Action::Spawn(ProgramId(1))]);
+    }
+
+    #[test]
+    fn a_restart_waits_for_nothing_and_brings_back_those_that_come_after_it() {
+        let mut bench = Bench::new(vec![restarted("first"), second()]);
+        ask(&mut bench, Command::Restart(FIRST));
+        assert_eq!(bench.told_to_stop(), [1]);
+        bench.ends(1, 0, GroupState::Empty);
+        assert_eq!(bench.told_to_stop(), [0], "and the second is not started while the first goes down");
+        bench.ends(0, 0, GroupState::Empty);
+        bench.step(Event::Tick);
+        assert_eq!(bench.asked(), [Action::Spawn(FIRST), Action::Spawn(ProgramId(1))]);
+        assert_eq!(bench.program(0).restarting.count, 0, "its policy has had nothing to do");
+    }
+
+    #[test]
+    fn a_restart_does_not_bring_back_what_somebody_has_stopped() {
+        let mut bench = Bench::new(vec![restarted("first"), second()]);
+        ask(&mut bench, Command::Stop(ProgramId(1)));
+        bench.ends(1, 0, GroupState::Empty);
+        ask(&mut bench, Command::Restart(FIRST));
+        bench.ends(0, 0, GroupState::Empty);
+        bench.at(60_000);
+        assert_eq!(bench.starts(1), 0);
+    }
+
+    #[test]
+    fn a_start_in_the_middle_of_a_stop_comes_when_that_is_over() {
+        let mut bench = Bench::new(vec![restarted("first")]);
+        ask(&mut bench, Command::Stop(FIRST));
+        ask(&mut bench, Command::Start(FIRST));
+        assert_eq!(bench.asked(), []);
+        bench.ends(0, 0, GroupState::Empty);
+        assert_eq!(bench.starts(0), 1);
+    }
+
+    #[test]
+    fn a_stop_ends_the_wait_for_a_restart_and_a_start_cuts_it_short() {
+        let mut bench = Bench::new(vec![restarted("first"), program("other")]);
+        bench.ends(0, 1, GroupState::Empty);
+        ask(&mut bench, Command::Start(FIRST));
+        assert_eq!(bench.starts(0), 1);
+        bench.ends(0, 1, GroupState::Empty);
+        ask(&mut bench, Command::Stop(FIRST));
+        bench.at(60_000);
+        assert_eq!(bench.starts(0), 0);
+    }
+
+    #[test]
+    fn an_end_that_only_a_probe_finds_is_a_reason_to_go_on() {
+        let mut bench = Bench::new(vec![restarted("first"), second()]);
+        ask(&mut bench, Command::Stop(FIRST));
+        bench.ends(1, 0, GroupState::Alive);
+        bench.step(Event::Group(ProgramId(1), GroupState::Empty));
+        assert!(bench.core.deadline().is_some_and(|at| at <= bench.now));
+    }
+
+    #[test]
+    fn one_that_ended_too_often_begins_anew() {
+        let backoff = crate::core::policy::Backoff { burst: 0, ..Default::default() };
+        let mut bench = Bench::new(vec![plan::Program { backoff, ..restarted("first") }, program("other")]);
+        bench.ends(0, 1, GroupState::Empty);
+        assert_eq!(bench.program(0).fault, Some(Fault::TooOften));
+        ask(&mut bench, Command::Start(FIRST));
+        assert_eq!((bench.starts(0), bench.program(0).fault), (1, None));
+    }
+
+    #[test]
+    fn a_main_program_s_end_is_the_fleet_s_end_by_hand_too_but_not_its_restart() {
+        let main = plan::Program { main: true, ..restarted("main") };
+        let mut bench = Bench::new(vec![main.clone(), program("other")]);
+        ask(&mut bench, Command::Restart(FIRST));
+        bench.ends(0, 3, GroupState::Empty);
+        assert_eq!(bench.starts(0), 1);
+        ask(&mut bench, Command::Stop(FIRST));
+        bench.ends(0, 3, GroupState::Empty);
+        assert_eq!(bench.core.shutdown().unwrap().reason, Reason::MainExited);
+        assert_eq!(bench.core.exit_code(), 3);
+    }
+
+    #[test]
+    fn once_a_shutdown_has_begun_only_signals_are_sent() {
+        let mut bench = Bench::new(vec![program("first"), program("other")]);
+        ask(&mut bench, Command::Stop(ProgramId(1)));
+        bench.ends(1, 0, GroupState::Empty);
+        bench.signal(Signal::TERM);
+        bench.asked();
+        assert!(bench.core.objection(&Command::Start(ProgramId(1))).unwrap().contains("stopping"));
+        bench.step(Event::Asked(Command::Start(ProgramId(1))));
+        bench.step(Event::Tick);
+        assert_eq!(bench.asked(), []);
+        ask(&mut bench, Command::Signal(FIRST, Signal::QUIT));
+        assert!(matches!(bench.asked()[..], [Action::Signal(FIRST, Target::Group(_), Signal::QUIT)]));
+        assert!(bench.core.objection(&Command::Signal(ProgramId(1), Signal::QUIT)).is_some());
+    }
+
+    #[test]
+    fn a_shutdown_in_the_middle_of_a_restart_starts_nothing() {
+        let mut bench = Bench::new(vec![restarted("first"), program("other")]);
+        ask(&mut bench, Command::Restart(FIRST));
+        bench.signal(Signal::TERM);
+        bench.ends(0, 0, GroupState::Empty);
+        assert_eq!(bench.starts(0), 0);
+        bench.ends(1, 0, GroupState::Empty);
+        assert!(bench.core.is_finished());
+    }
+
+    #[test]
+    fn one_that_is_added_outlives_a_reload_and_can_be_removed() {
+        let mut bench = Bench::new(vec![program("first")]);
+        ask(&mut bench, Command::Add(Box::new(second())));
+        assert_eq!(bench.starts(1), 1);
+        let budget = crate::core::budget::Budget::Within(Duration::from_secs(9));
+        let plan = plan::Plan::new(vec![program("first")], budget);
+        bench.step(Event::Reloaded(Box::new(plan)));
+        assert!(bench.told_to_stop().is_empty());
+        assert!(bench.core.objection(&Command::Remove(FIRST)).unwrap().contains("configuration"));
+        ask(&mut bench, Command::Remove(ProgramId(1)));
+        assert_eq!(bench.told_to_stop(), [1]);
+        bench.ends(1, 0, GroupState::Empty);
+        assert_eq!(bench.core.programs().count(), 1);
+        assert!(bench.core.shutdown().is_none());
+    }
+
+    #[test]
+    fn a_name_is_free_again_when_what_was_added_has_ended() {
+        let mut bench = Bench::new(vec![program("first")]);
+        ask(&mut bench, Command::Add(Box::new(program("new"))));
+        let again = Command::Add(Box::new(program("new")));
+        assert!(bench.core.objection(&again).unwrap().contains("already"));
+        bench.ends(1, 0, GroupState::Empty);
+        ask(&mut bench, again);
+        assert_eq!(bench.starts(1), 1);
+        assert!(bench.core.objection(&Command::Add(Box::new(program("first")))).is_some());
+    }
+
+    #[test]
+    fn nothing_that_others_come_after_is_removed() {
+        let mut bench = Bench::new(vec![program("first")]);
+        ask(&mut bench, Command::Add(Box::new(program("base"))));
+        let top = plan::Program { after: vec![ProgramId(1)], ..program("top") };
+        ask(&mut bench, Command::Add(Box::new(top)));
+        assert!(bench.core.objection(&Command::Remove(ProgramId(1))).unwrap().contains("top"));
+        ask(&mut bench, Command::Remove(ProgramId(2)));
+        bench.ends(2, 0, GroupState::Empty);
+        ask(&mut bench, Command::Remove(ProgramId(1)));
+    }
+
+    #[test]
+    fn there_is_a_limit_to_what_is_added() {
+        let mut bench = Bench::new(vec![program("first")]);
+        for n in 0..MOST_ADDED {
+            ask(&mut bench, Command::Add(Box::new(program(&format!("p{n}")))));
+        }
+        let more = Command::Add(Box::new(program("more")));
+        assert!(bench.core.objection(&more).unwrap().contains("remove some"));
+    }
+
+    #[test]
+    fn what_somebody_has_stopped_stays_so_over_a_reload() {
+        let mut bench = Bench::new(vec![program("first"), program("other")]);
+        ask(&mut bench, Command::Stop(FIRST));
+        bench.ends(0, 0, GroupState::Empty);
+        let budget = crate::core::budget::Budget::Within(Duration::from_secs(9));
+        let changed = plan::Program { success_codes: vec![0, 7], ..program("first") };
+        let plan = plan::Plan::new(vec![changed, program("other")], budget);
+        bench.step(Event::Reloaded(Box::new(plan)));
+        bench.at(100);
+        assert_eq!(bench.starts(0), 0);
+        ask(&mut bench, Command::Start(FIRST));
+        assert_eq!(bench.starts(0), 1);
+    }
+}

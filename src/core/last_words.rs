@@ -1,0 +1,133 @@
+//! A whole shutdown in one line, for somebody who asks why a container ended: why, who was to blame, how long.
+
+use super::Core;
+use super::budget::Moment;
+use super::masks::Masks;
+use super::plan::ProgramId;
+use super::program::{Program, StoppedBy, Taken};
+use super::shutdown::{Reason, Shutdown, format_ms};
+use super::signal::Signal;
+use super::strays::Stray;
+
+/// So many programs are named; the others are counted.
+const NAMED: usize = 5;
+const KILL: StoppedBy = StoppedBy::Signal(Signal::KILL);
+
+impl Core {
+    /// `stopped in 5s 200ms: SIGTERM from pid 7 (sh); web was killed 5s after SIGTERM, which it ignored; exit code 143`.
+    /// `None` before any shutdown.
+    pub fn last_words(&self, now: Moment) -> Option<String> {
+        let shutdown = self.shutdown()?;
+        let took = format_ms(now.saturating_sub(shutdown.began));
+        let mut parts = vec![format!("stopped in {took}: {}{}", self.cause(shutdown), self.blamed(shutdown))];
+        let mut killed = self.programs().filter(|(_, _, program)| program.stopped_by == Some(KILL));
+        parts.extend(killed.by_ref().take(NAMED).map(|(id, _, program)| self.how_killed(id, program)));
+        parts.extend(counted(killed.count(), "more program was killed", "more programs were killed"));
+        if let Some(sweep) = &shutdown.sweep {
+            let is_nobodys = |stray: &Stray| stray.program.is_none() && stray.stopped_by() == KILL;
+            let strays = shutdown.strays.iter().filter(|(_, stray)| is_nobodys(stray)).count();
+            parts.extend(counted(strays, "stray process was killed", "stray processes were killed"));
+            parts.extend(counted(
+                sweep.others.len(),
+                "process survived SIGKILL",
+                "processes survived SIGKILL",
+            ));
+        }
+        parts.push(format!("exit code {}", self.exit_code()));
+        Some(parts.join("; "))
+    }
+
+    /// How the program ended that is the reason for the shutdown.
+    fn blamed(&self, shutdown: &Shutdown) -> String {
+        let id = match shutdown.reason {
+            Reason::MainExited => self.programs().find(|(_, spec, _)| spec.main).map(|(id, ..)| id),
+            Reason::ProgramFailed(id) => Some(id),
+            Reason::Asked | Reason::AllExited | Reason::InternalError => None,
+        };
+        let Some(program) = id.and_then(|id| self.program(id)) else { return String::new() };
+        match (&program.failure, program.fault, program.exit) {
+            (Some(failure), ..) => format!(" ({})", failure.message),
+            (None, Some(fault), _) => format!(" ({fault})"),
+            (None, None, Some(exit)) => format!(" ({exit})"),
+            (None, None, None) => String::new(),
+        }
+    }
+
+    fn how_killed(&self, id: ProgramId, program: &Program) -> String {
+        let name = self.name(id);
+        let is_polite = |taken: &&Taken| matches!(taken.what, StoppedBy::Signal(s) if s != Signal::KILL);
+        let kill = program.taken.iter().find(|taken| taken.what == KILL);
+        let Some((first, kill)) = program.taken.iter().find(is_polite).zip(kill) else {
+            return format!("{name} was killed");
+        };
+        let after = format_ms(kill.at.saturating_sub(first.at));
+        let StoppedBy::Signal(signal) = first.what else { return format!("{name} was killed") };
+        let refused = match program.masks.and_then(|masks: Masks| masks.refusal(signal)) {
+            Some("ignores") => ", which it ignored",
+            Some(_) => ", which it blocked",
+            None => "",
+        };
+        format!("{name} was killed {after} after {signal}{refused}")
+    }
+}
+
+fn counted(count: usize, one: &str, many: &str) -> Option<String> {
+    match count {
+        0 => None,
+        1 => Some(format!("1 {one}")),
+        more => Some(format!("{more} {many}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::bench::{Bench, program};
+    use super::*;
+    use crate::core::event::{Event, GroupState, Reaped};
+    use crate::core::masks::SignalSet;
+    use crate::core::plan::Program;
+    use crate::core::process::Exit;
+
+    fn words(bench: &Bench) -> String {
+        bench.core.last_words(bench.now).unwrap()
+    }
+
+    #[test]
+    fn nothing_is_said_while_it_runs() {
+        assert_eq!(Bench::new(vec![program("p")]).core.last_words(Moment::ZERO), None);
+    }
+
+    #[test]
+    fn who_had_to_be_killed_is_named() {
+        let mut bench = Bench::new(vec![program("web"), program("good")]);
+        bench.masks.ignored = SignalSet::from_bits(1 << 14);
+        bench.signal(Signal::TERM);
+        bench.ends(1, 0, GroupState::Empty);
+        bench.at(5_000);
+        let pid = bench.program(0).leader().unwrap();
+        bench.step(Event::Group(ProgramId(0), GroupState::Alive));
+        bench.step(Event::Reaped(vec![Reaped { pid, exit: Exit::Signal(Signal::KILL) }]));
+        bench.step(Event::Group(ProgramId(0), GroupState::Empty));
+        assert_eq!(
+            words(&bench),
+            "stopped in 5s: SIGTERM from the kernel; web was killed 5s after SIGTERM, which it ignored; exit code 0"
+        );
+    }
+
+    #[test]
+    fn a_main_program_that_ended_is_the_reason() {
+        let mut bench = Bench::new(vec![Program { main: true, ..program("main") }]);
+        bench.ends(0, 3, GroupState::Empty);
+        assert_eq!(
+            words(&bench),
+            "stopped in 0s: the main program has ended (exited with code 3); exit code 3"
+        );
+    }
+
+    #[test]
+    fn after_a_bug_it_is_said_to_be_one() {
+        let mut bench = Bench::new(vec![program("p")]);
+        bench.core.abandon(bench.now);
+        assert_eq!(words(&bench), "stopped in 0s: a bug in runinit; exit code 70");
+    }
+}

@@ -1,0 +1,143 @@
+//! `runinit drill`: starts a fleet in a private place, waits until it is ready, stops it, and says how that went.
+//!
+//! A client, not an init: it may wait. The fleet is another runinit, and all that is known of it is in its record.
+
+mod place;
+mod verdict;
+
+use crate::cli::{DRILL, Drill, Options};
+use crate::core::budget::Budget;
+use crate::core::plan::Plan;
+use crate::core::process::Pid;
+use crate::core::signal::Signal;
+use crate::explain::{Screen, Told};
+use crate::os::kill;
+use crate::os::namespace::{self, Started};
+use crate::record::Phase;
+use humantime::format_duration;
+use place::Place;
+use std::ffi::OsString;
+use std::fmt::Write;
+use std::process::{Command, ExitStatus, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+use verdict::Before;
+
+/// How often the record is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// How it went.
+#[derive(Debug)]
+pub struct Report {
+    /// For people.
+    pub text: String,
+    /// Nothing is wrong with how the fleet stops.
+    pub is_well: bool,
+}
+
+/// Does it. The plan is what the fleet's file says.
+///
+/// # Errors
+/// The fleet could not be started, or left no record, for people.
+pub fn drill(asked: &Drill, plan: &Plan, screen: Screen) -> Result<Report, String> {
+    let place = Place::new()?;
+    let own =
+        std::env::current_exe().map_err(|error| format!("runinit's own file cannot be found: {error}"))?;
+    let command = || {
+        let mut command = Command::new(&own);
+        command.args(words(&asked.options, &place)).stdin(Stdio::null());
+        // A tmux server of the drill must not be anybody else's.
+        command.env("TMUX_TMPDIR", place.directory());
+        command.env(DRILL, "1");
+        if asked.quiet {
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+        }
+        command
+    };
+    let mut started = namespace::start(command).map_err(|error| format!("{}: {error}", own.display()))?;
+    let before = until_ready(&mut started, &place, plan, asked.ready_within)?;
+    let status = match before {
+        Before::Ended(status) => status,
+        Before::Ready | Before::NotReady(_) | Before::Failed => stop(&mut started)?,
+    };
+    let told = Told::read(&place.record()).map_err(|why| format!("the fleet ended with {status}; {why}"))?;
+    if let Some(svg) = &asked.svg {
+        told.write_svg(svg)?;
+    }
+    Ok(report(&told, plan, &before, asked.ready_within, screen))
+}
+
+/// The command line of the fleet.
+fn words(options: &Options, place: &Place) -> Vec<OsString> {
+    let mut words: Vec<OsString> = vec!["--state-file".into(), place.record().into()];
+    words.extend(["--control".into(), place.control().into()]);
+    if let Some(config) = &options.config {
+        words.extend(["--config".into(), config.into()]);
+    }
+    match options.grace {
+        None => {}
+        Some(Budget::Forever) => words.extend(["--grace", "forever"].map(OsString::from)),
+        Some(Budget::Within(length)) => {
+            words.extend(["--grace".into(), format_duration(length).to_string().into()]);
+        }
+    }
+    if !options.command.is_empty() {
+        words.push("--".into());
+        words.extend(options.command.iter().cloned());
+    }
+    words
+}
+
+fn until_ready(
+    started: &mut Started,
+    place: &Place,
+    plan: &Plan,
+    within: Duration,
+) -> Result<Before, String> {
+    let lost = |error: std::io::Error| format!("the fleet is lost: {error}");
+    let end = Instant::now() + within;
+    loop {
+        let ended = started.child.try_wait().map_err(lost)?;
+        // The record is there once the first program has started.
+        let told = Told::read(&place.record()).ok();
+        let record = told.as_ref().map(Told::record);
+        if ended.is_some() || record.is_some_and(|record| record.phase != Phase::Running) {
+            return started.child.wait().map(Before::Ended).map_err(lost);
+        }
+        let unready = record.map(verdict::unready);
+        if unready.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(Before::Ready);
+        }
+        if record.is_some_and(|record| verdict::is_hopeless(record, plan)) {
+            return Ok(Before::Failed);
+        }
+        if Instant::now() >= end {
+            return Ok(Before::NotReady(unready.unwrap_or_default()));
+        }
+        sleep(LOOK_EVERY);
+    }
+}
+
+fn stop(started: &mut Started) -> Result<ExitStatus, String> {
+    let lost = |error: &dyn std::fmt::Display| format!("the fleet is lost: {error}");
+    // It is not reaped yet, so its number is nobody else's.
+    if let Some(pid) = Pid::new(started.child.id().cast_signed()) {
+        kill::process(pid, Signal::TERM).map_err(|errno| lost(&errno.desc()))?;
+    }
+    started.child.wait().map_err(|error| lost(&error))
+}
+
+fn report(told: &Told, plan: &Plan, before: &Before, within: Duration, screen: Screen) -> Report {
+    let mut text = format!("\n{}\n", told.draw(screen));
+    let faults = verdict::faults(told.record(), plan, before, within);
+    if matches!(before, Before::Ended(status) if status.code().is_some()) {
+        text.push_str("The fleet ended by itself, before it was asked to stop.\n");
+    }
+    // Writing to a string does not fail.
+    let _ = match faults.as_slice() {
+        [] => writeln!(text, "drill: passed"),
+        [only] => writeln!(text, "drill: FAILED: {only}"),
+        all => writeln!(text, "drill: FAILED:\n  - {}", all.join("\n  - ")),
+    };
+    Report { text, is_well: faults.is_empty() }
+}

@@ -1,0 +1,88 @@
+//! What is wrong with how a fleet started and stopped, by its record.
+
+use crate::core::budget::Budget;
+use crate::core::plan::Plan;
+use crate::core::policy::Restart;
+use crate::explain::is_kill;
+use crate::record::{Phase, Record};
+use humantime::format_duration;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+/// What happened before the stop.
+#[derive(Debug)]
+pub(super) enum Before {
+    /// Every program was ready.
+    Ready,
+    /// These were not in time.
+    NotReady(Vec<String>),
+    /// Something had failed for good.
+    Failed,
+    /// The fleet ended by itself.
+    Ended(ExitStatus),
+}
+
+/// Those that are not ready.
+pub(super) fn unready(record: &Record) -> Vec<String> {
+    let programs = record.programs.iter().filter(|program| !program.ready);
+    programs.map(|program| program.name.clone()).collect()
+}
+
+/// True if somebody has failed and nobody starts it again.
+pub(super) fn is_hopeless(record: &Record, plan: &Plan) -> bool {
+    let is_never = |name: &str| plan.programs.iter().any(|p| p.name == name && p.restart == Restart::Never);
+    failures(record, plan).iter().any(|(name, _)| is_never(name))
+}
+
+/// Everything that is wrong, in sentences.
+pub(super) fn faults(record: &Record, plan: &Plan, before: &Before, within: Duration) -> Vec<String> {
+    let mut faults = Vec::new();
+    if let Before::NotReady(names) = before {
+        faults.push(format!("not ready within {}: {}", format_duration(within), names.join(", ")));
+    }
+    for (name, how) in failures(record, plan) {
+        faults.push(format!("before the stop: {name}: {how}"));
+    }
+    if let Before::Ended(status) = before
+        && !status.success()
+    {
+        faults.push(format!("the fleet ended with {status}"));
+    }
+    if record.phase != Phase::Stopped {
+        faults.push("runinit itself was killed".to_owned());
+    }
+    let killed = record.programs.iter().filter(|p| p.stopped_by.as_deref().is_some_and(is_kill));
+    faults.extend(killed.map(|program| format!("{} needed SIGKILL", program.name)));
+    let strays = record.strays.iter().filter(|stray| is_kill(&stray.stopped_by));
+    faults
+        .extend(strays.map(|stray| format!("a stray needed SIGKILL: {} (pid {})", stray.command, stray.pid)));
+    if is_used_up(record) {
+        let budget = Duration::from_millis(record.budget_ms.unwrap_or_default());
+        faults.push(format!("the budget of {} was used up", format_duration(budget)));
+    }
+    faults
+}
+
+/// All but the part that belongs to the last SIGKILLs.
+fn is_used_up(record: &Record) -> bool {
+    let budget = record.budget_ms.map_or(Budget::Forever, |ms| Budget::Within(Duration::from_millis(ms)));
+    budget.time_to_kill().is_some_and(|time| Duration::from_millis(record.elapsed_ms) >= time)
+}
+
+/// Who failed before the shutdown, and how.
+fn failures<'a>(record: &'a Record, plan: &Plan) -> Vec<(&'a str, &'a str)> {
+    let is_success = |name: &str, event: &str| {
+        let code = event.strip_prefix("exited with code ").and_then(|code| code.parse().ok());
+        let program = plan.programs.iter().find(|program| program.name == name);
+        code.is_some_and(|code: i32| program.is_some_and(|program| program.success_codes.contains(&code)))
+    };
+    let is_failure = |name: &str, event: &str| match event {
+        "could not start" | "not ready in time" | "unhealthy" => true,
+        _ if event.starts_with("not started: ") || event.starts_with("died of ") => true,
+        _ => event.starts_with("exited with code ") && !is_success(name, event),
+    };
+    let before =
+        record.timeline.iter().take_while(|entry| entry.program.is_some() || entry.event != "shutdown");
+    let of_programs = before.filter_map(|entry| Some((entry.program.as_deref()?, entry.event.as_str())));
+    of_programs.filter(|(name, event)| is_failure(name, event)).collect()
+}

@@ -1,0 +1,224 @@
+//! Who could have done better, and how.
+
+use super::course::{Course, hurried_ms, is_kill, kill_at_ms};
+use super::deaf::{cascade, deaf};
+use super::path::{Leg, Who};
+use super::picture::ended;
+use super::times::{signed, time};
+use crate::record::{Phase, Program, Record, Step};
+
+/// Steps that took less than this are nobody's concern.
+const LONG_MS: u64 = 1000;
+/// A program that was started again this often is in trouble.
+const MANY_RESTARTS: u32 = 3;
+/// Strays and survivors that are named.
+const MOST_NAMED: usize = 5;
+
+/// Something to know or to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advice {
+    /// In sentences.
+    pub text: String,
+    /// What to write into a configuration.
+    pub try_this: Option<String>,
+}
+
+impl From<String> for Advice {
+    fn from(text: String) -> Self {
+        Self { text, try_this: None }
+    }
+}
+
+pub(super) fn advice(record: &Record, courses: &[Course<'_>], legs: &[Leg]) -> Vec<Advice> {
+    let mut all = Vec::new();
+    for course in courses {
+        let is_alone = courses.len() == 1;
+        if course.is_to_blame(hurried_ms(record)) {
+            all.extend(about_stop(record, course, is_alone));
+        }
+        all.extend(about_command(record, course));
+    }
+    all.extend(about_strays(record));
+    all.extend(about_survivors(record));
+    all.extend(about_hurry(record));
+    all.extend(about_chain(record, courses, legs));
+    all.extend(about_budget(record));
+    all.extend(courses.iter().filter_map(|course| about_life(record, course.program)));
+    all
+}
+
+/// A program that took long, or SIGKILL.
+fn about_stop(record: &Record, course: &Course<'_>, is_alone: bool) -> Option<Advice> {
+    let program = course.program;
+    let name = &program.name;
+    let last = course.steps.last()?;
+    let hurried = hurried_ms(record).filter(|at_ms| last.step == "SIGKILL" && last.at_ms == *at_ms);
+    let tried: Vec<&Step> = course.steps.iter().filter(|step| step.step != "SIGKILL").collect();
+    let first = tried.first().copied()?;
+    if let Some(text) = left_behind(course, first) {
+        return Some(text.into());
+    }
+    if course.was_killed() && hurried.is_none() {
+        return Some(deaf(program, &tried, is_alone));
+    }
+    if let Some(at_ms) = hurried {
+        let after = time(at_ms - first.at_ms);
+        return Some(
+            format!("{name} had not ended {after} after {} when the second signal came.", first.step).into(),
+        );
+    }
+    if course.ended_ms.is_none() {
+        let after = time(course.took_ms());
+        return Some(format!("{name} had not ended {after} after {}.", first.step).into());
+    }
+    Some(slow(program, &tried))
+}
+
+/// It ended without SIGKILL, and took its time.
+fn slow(program: &Program, tried: &[&Step]) -> Advice {
+    let name = &program.name;
+    let Some((last, before)) = tried.split_last() else { return String::new().into() };
+    let took = time(signed(last.waited_ms));
+    if let Some(idle) = before.iter().find(|step| step.waited_ms >= LONG_MS) {
+        let idled = time(signed(idle.waited_ms));
+        let text =
+            format!("{name} did not end on {} in {idled}; {} then ended it in {took}.", idle.step, last.step);
+        if last.step.starts_with("SIG") {
+            let text = format!("{text} Try that first:");
+            return Advice { text, try_this: Some(cascade(&last.step, idle.waited_ms)) };
+        }
+        return text.into();
+    }
+    let output = program.last_output.last().filter(|line| !line.trim().is_empty());
+    let output = output.map_or_else(String::new, |line| format!(" Its last words: {:?}.", line.trim()));
+    format!(
+        "{name} heard {} and took {took} to end: what it does in that time is its own.{output}",
+        last.step
+    )
+    .into()
+}
+
+/// The leader ended in time, and others of its group did not.
+fn left_behind(course: &Course<'_>, first: &Step) -> Option<String> {
+    let name = &course.program.name;
+    let leader_ms = course.leader_ended_ms?;
+    let longer = course.ended_ms? - leader_ms;
+    if longer < signed(LONG_MS / 2) {
+        return None;
+    }
+    let when = if leader_ms < first.at_ms || course.program.stopped_by.as_deref() == Some("itself") {
+        "had ended by itself".to_owned()
+    } else {
+        format!("ended {} after {}", time(leader_ms - first.at_ms), first.step)
+    };
+    Some(format!(
+        "{name} {when}, but what it had started was there for {} more. If it is a shell, let it `exec` the program, or \
+         pass signals on and `wait`.",
+        time(longer)
+    ))
+}
+
+fn about_command(record: &Record, course: &Course<'_>) -> Option<Advice> {
+    let name = &course.program.name;
+    let is_its = |entry: &&crate::record::Entry| entry.program.as_ref() == Some(name) && entry.at_ms >= 0;
+    let failed =
+        record.timeline.iter().filter(is_its).find_map(|entry| entry.event.strip_prefix("stop command "))?;
+    Some(format!("The stop command of {name} {failed}: the next step came at once.").into())
+}
+
+fn about_strays(record: &Record) -> Option<Advice> {
+    let killed: Vec<_> = record.strays.iter().filter(|stray| is_kill(&stray.stopped_by)).collect();
+    let named: Vec<String> =
+        killed.iter().take(MOST_NAMED).map(|s| format!("{} (pid {})", s.command, s.pid)).collect();
+    let more = killed.len().saturating_sub(MOST_NAMED);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    (!killed.is_empty()).then(|| {
+        let text = format!(
+            "{}{more} had left the group of their program (setsid, a double fork) and did not end on SIGTERM. Make such \
+             a thing a program of its own, or keep it in the foreground.",
+            named.join(", ")
+        );
+        text.into()
+    })
+}
+
+fn about_survivors(record: &Record) -> Option<Advice> {
+    let one = |s: &crate::record::Survivor| format!("{} (pid {}, state {})", s.command, s.pid, s.state);
+    let named: Vec<String> = record.survivors.iter().take(MOST_NAMED).map(one).collect();
+    (!named.is_empty()).then(|| {
+        let text = format!(
+            "{} survived SIGKILL. State D waits inside the kernel, mostly for a disk or a network; another state belongs \
+             to a user whom runinit may not signal.",
+            named.join(", ")
+        );
+        text.into()
+    })
+}
+
+fn about_hurry(record: &Record) -> Option<Advice> {
+    let after = time(hurried_ms(record)?);
+    Some(format!("A second signal came {after} after the first: somebody wanted no more waiting, and all were killed.").into())
+}
+
+/// A chain that needed more time than there is.
+fn about_chain(record: &Record, courses: &[Course<'_>], legs: &[Leg]) -> Option<Advice> {
+    let is_short = kill_at_ms(record).is_some_and(|ms| signed(record.elapsed_ms) >= ms);
+    let longest = legs.iter().max_by_key(|leg| leg.took_ms()).filter(|_| legs.len() > 1 && is_short)?;
+    let Who::Program(index) = longest.who else { return None };
+    let (name, took) = (&courses[index].program.name, time(longest.took_ms()));
+    let budget = time(signed(record.budget_ms?));
+    let text = format!(
+        "They stop one after another, since each is `after` the next, and the budget of {budget} was too short for that: \
+         waits were cut. The most went to {name} ({took}). Shorten waits, take out an `after` that is not needed, or give \
+         more time: --grace, with docker stop -t or terminationGracePeriodSeconds to match."
+    );
+    Some(text.into())
+}
+
+/// The time runs out somewhere else first.
+fn about_budget(record: &Record) -> Option<Advice> {
+    if record.phase != Phase::Stopping {
+        return None;
+    }
+    let text = match record.budget_ms {
+        None => "The budget is forever, and whoever asked did not wait that long.",
+        Some(10_000..) => {
+            "The budget is longer than the ten seconds of docker stop (docker stop -t gives more) and may be longer \
+                           than the thirty of Kubernetes (terminationGracePeriodSeconds): --grace has to be a second less."
+        }
+        Some(_) => {
+            "Something killed runinit before its budget was over: docker kill, a docker stop -t that is shorter, \
+                    or the OOM killer."
+        }
+    };
+    Some(text.to_owned().into())
+}
+
+/// What was wrong before anybody asked it to stop.
+fn about_life(record: &Record, program: &Program) -> Option<Advice> {
+    let name = &program.name;
+    let of_it = || {
+        record
+            .timeline
+            .iter()
+            .filter(|entry| entry.program.as_ref() == Some(name))
+            .map(|entry| entry.event.as_str())
+    };
+    if let Some(missing) = of_it().find_map(|event| event.strip_prefix("not started: ")) {
+        return Some(format!("{name} was never started: {missing}, and it comes after that.").into());
+    }
+    for (event, text) in [
+        ("could not start", "could not be started"),
+        ("not ready in time", "was not ready in time, and was stopped for it"),
+        ("unhealthy", "was unhealthy, and was stopped for it"),
+    ] {
+        if of_it().any(|known| known == event) {
+            return Some(format!("{name} {text}.").into());
+        }
+    }
+    (program.restarts >= MANY_RESTARTS).then(|| {
+        let last =
+            program.exit.as_ref().map_or_else(String::new, |exit| format!("; the last end: {}", ended(exit)));
+        format!("{name} was started again {} times{last}.", program.restarts).into()
+    })
+}

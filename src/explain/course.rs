@@ -1,0 +1,117 @@
+//! What became of each program in a shutdown, read off the record.
+
+use super::times::signed;
+use crate::core::budget::Budget;
+use crate::record::{Phase, Program, Record, Step, Stray};
+use std::time::Duration;
+
+/// Whoever takes longer than this to stop makes others wait.
+pub(super) const SLOW_MS: i64 = 1000;
+
+/// The course of one program.
+#[derive(Debug)]
+pub(super) struct Course<'a> {
+    pub(super) program: &'a Program,
+    /// The steps of its cascade that the shutdown saw.
+    pub(super) steps: &'a [Step],
+    /// When its leader ended, if the timeline still tells.
+    pub(super) leader_ended_ms: Option<i64>,
+    /// When nothing of it was left, if that is known.
+    pub(super) ended_ms: Option<i64>,
+    /// It was there when the shutdown began.
+    pub(super) was_alive: bool,
+}
+
+impl Course<'_> {
+    /// When its cascade began.
+    pub(super) fn began_ms(&self) -> Option<i64> {
+        self.steps.first().map(|step| step.at_ms.max(0))
+    }
+
+    /// How long its cascade took, as far as it is known.
+    pub(super) fn took_ms(&self) -> i64 {
+        let until = self.steps.last().map(end_of);
+        until.zip(self.began_ms()).map_or(0, |(until, began)| until - began)
+    }
+
+    /// True if it could have ended sooner, or more gently, than it did.
+    pub(super) fn is_to_blame(&self, hurried_ms: Option<i64>) -> bool {
+        // A second signal kills those, too, whom nobody has asked yet.
+        let was_spared = self.began_ms().is_some_and(|ms| Some(ms) == hurried_ms);
+        (self.was_killed() && !was_spared) || self.took_ms() >= SLOW_MS
+    }
+
+    /// True if it took SIGKILL, or more.
+    pub(super) fn was_killed(&self) -> bool {
+        self.program.stopped_by.as_deref().is_some_and(is_kill)
+    }
+}
+
+/// True for what `stopped_by` says when nothing gentler has helped.
+pub(crate) fn is_kill(stopped_by: &str) -> bool {
+    matches!(stopped_by, "SIGKILL" | "sweep" | "nothing")
+}
+
+/// When a step was over, or the record written.
+pub(super) fn end_of(step: &Step) -> i64 {
+    step.at_ms.saturating_add(signed(step.waited_ms))
+}
+
+/// Every program's course, in the order of the record.
+pub(super) fn courses(record: &Record) -> Vec<Course<'_>> {
+    record.programs.iter().map(|program| course(record, program)).collect()
+}
+
+fn course<'a>(record: &'a Record, program: &'a Program) -> Course<'a> {
+    let is_end = |event: &str| event.starts_with("exited with") || event.starts_with("died of");
+    // An end without an exit is that of a start before this one.
+    let of_it = record
+        .timeline
+        .iter()
+        .filter(|e| e.program.as_ref() == Some(&program.name) && program.exit.is_some());
+    let leader_ended_ms = of_it.filter(|entry| is_end(&entry.event)).map(|entry| entry.at_ms).next_back();
+    let first = program.steps.iter().position(|step| end_of(step) >= 0).unwrap_or(program.steps.len());
+    let steps = if record.phase == Phase::Running { &[] } else { &program.steps[first..] };
+    let is_over = program.stopped_by.is_some() || record.phase == Phase::Stopped;
+    let ended_ms = if is_over { program.steps.last().map(end_of).or(leader_ended_ms) } else { None };
+    let was_alive = record.active_tasks.contains(&program.name) || !steps.is_empty();
+    Course { program, steps, leader_ended_ms, ended_ms, was_alive }
+}
+
+/// When somebody asked a second time, if that happened.
+pub(super) fn hurried_ms(record: &Record) -> Option<i64> {
+    record.timeline.iter().find(|entry| entry.event.starts_with("a second signal")).map(|entry| entry.at_ms)
+}
+
+/// Strays that are no program's as far as is known: what a program's own got is in its steps.
+pub(super) fn nobodys(record: &Record) -> impl Iterator<Item = &Stray> {
+    record.strays.iter().filter(|stray| stray.program.is_none())
+}
+
+/// What strays got, and when, in order.
+pub(super) fn strays_got(record: &Record) -> Vec<(String, i64)> {
+    let of_all = record.timeline.iter().filter(|entry| entry.program.is_none());
+    let to_strays = of_all.filter(|entry| entry.event.ends_with(" strays"));
+    let mut got: Vec<(String, i64)> = to_strays
+        .filter_map(|entry| {
+            entry.event.split_once(" to ").map(|(signal, _)| (signal.to_owned(), entry.at_ms))
+        })
+        .collect();
+    let is_told = got.iter().any(|(signal, _)| signal == "SIGKILL");
+    if let Some((_, first_ms)) = got.first()
+        && !is_told
+        && nobodys(record).any(|stray| is_kill(&stray.stopped_by))
+    {
+        // The SIGKILL for everybody is no entry of its own.
+        let at_ms = hurried_ms(record).or_else(|| kill_at_ms(record)).unwrap_or_default();
+        let at_ms = at_ms.min(signed(record.elapsed_ms)).max(*first_ms);
+        got.push(("SIGKILL".to_owned(), at_ms));
+    }
+    got
+}
+
+/// When the budget has everybody killed who is still there.
+pub(super) fn kill_at_ms(record: &Record) -> Option<i64> {
+    let budget = Budget::Within(Duration::from_millis(record.budget_ms?));
+    budget.time_to_kill().and_then(|time| i64::try_from(time.as_millis()).ok())
+}

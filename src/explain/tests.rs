@@ -1,0 +1,214 @@
+//! What holds for every picture, and what exit codes mean.
+
+use super::codes;
+use super::picture::picture;
+use super::{Screen, Told, bounded, svg, terminal};
+use crate::record::{Entry, Exit, Phase, Program, Record, Signals, Step, Stray};
+use proptest::prelude::*;
+
+const PLAIN: Screen = Screen { width: 80, unicode: false, colours: false };
+
+fn step(step: &str, at_ms: i64, waited_ms: u64) -> Step {
+    Step { step: step.to_owned(), at_ms, waited_ms }
+}
+
+fn program(name: &str, exit: Exit, stopped_by: &str, steps: Vec<Step>) -> Program {
+    Program {
+        name: name.to_owned(),
+        pid: Some(7),
+        exit: Some(exit),
+        stopped_by: Some(stopped_by.to_owned()),
+        steps,
+        ..Program::default()
+    }
+}
+
+fn signal(name: &str) -> Exit {
+    Exit::Signal(name.to_owned())
+}
+
+fn ended_with(code: u8, programs: Vec<Program>) -> Record {
+    let budget_ms = Some(9000);
+    Record {
+        schema: 1,
+        phase: Phase::Stopped,
+        exit_code: Some(code),
+        budget_ms,
+        programs,
+        ..Record::default()
+    }
+}
+
+fn killed() -> Record {
+    let steps = vec![step("SIGTERM", 0, 8100), step("SIGKILL", 8100, 20)];
+    let mut web = program("web", signal("SIGKILL"), "SIGKILL", steps);
+    web.signals = Some(Signals { ignored: vec!["SIGTERM".to_owned()], ..Signals::default() });
+    ended_with(137, vec![web])
+}
+
+#[test]
+fn runinit_s_own_sigkill_is_told_from_the_oom_killer_s() {
+    assert_eq!(
+        codes::explain(137, Some(&killed()), Some(3)),
+        [
+            "137: SIGKILL (128 + 9)",
+            "web got SIGKILL from runinit, after SIGTERM had been ignored for 8.1s; not from the OOM killer."
+        ]
+    );
+    let by_itself = ended_with(137, vec![program("web", signal("SIGKILL"), "itself", Vec::new())]);
+    let words = |kills| codes::explain(137, Some(&by_itself), kills).pop().unwrap();
+    assert!(words(None).contains("web got SIGKILL, and not from runinit. Whether it was the OOM killer"));
+    assert!(words(Some(0)).contains("It was not the OOM killer"));
+    assert!(words(Some(2)).contains("The OOM killer has killed 2 in this cgroup"));
+}
+
+#[test]
+fn a_code_without_a_record_of_its_run_is_told_by_its_number() {
+    for (code, word) in [
+        (0, "all is well"),
+        (1, "a program failed"),
+        (3, "the program's own"),
+        (70, "a bug in runinit"),
+        (100, "bad usage"),
+        (111, "refused"),
+        (126, "cannot be run"),
+        (127, "does not exist"),
+        (143, "SIGTERM (128 + 15)"),
+        (192, "SIGRTMIN+30 (128 + 64)"),
+        (255, "the program's own"),
+    ] {
+        let lines = codes::explain(code, None, None);
+        assert!(lines[0].starts_with(&format!("{code}: ")) && lines[0].contains(word), "{lines:?}");
+    }
+    let lines = codes::explain(3, Some(&killed()), None);
+    assert_eq!(lines[1], "The record is that of another run: it has exit code 137.");
+}
+
+#[test]
+fn whose_code_it_is_is_told() {
+    let mut web = program("web", Exit::Code(3), "itself", Vec::new());
+    let mut record = ended_with(3, Vec::new());
+    record.timeline =
+        vec![Entry { at_ms: -20, program: Some("web".to_owned()), event: "exited with code 3".to_owned() }];
+    record.programs.push(std::mem::take(&mut web));
+    assert_eq!(codes::explain(3, Some(&record), None)[1], "web exited with code 3 20ms before the shutdown.");
+    let term = program("web", signal("SIGTERM"), "SIGTERM", vec![step("SIGTERM", 0, 4)]);
+    let lines = codes::explain(143, Some(&ended_with(143, vec![term])), None);
+    assert_eq!(lines[1], "web died of the SIGTERM that runinit sent to stop it, 4ms later.");
+    let segv = program("web", signal("SIGSEGV"), "itself", Vec::new());
+    let lines = codes::explain(139, Some(&ended_with(139, vec![segv])), None);
+    assert_eq!(lines[1], "web died of SIGSEGV, which runinit did not send to stop it.");
+    let lines = codes::explain(1, Some(&ended_with(1, Vec::new())), None);
+    assert_eq!(lines[1], "No program of the run ended with it: it is runinit's own.");
+}
+
+#[test]
+fn what_has_no_place_in_xml_is_not_in_the_picture() {
+    let mut record = killed();
+    record.strays.push(Stray {
+        pid: 9,
+        command: "a<b&\u{1}\u{ffff}".to_owned(),
+        program: None,
+        stopped_by: "SIGKILL".to_owned(),
+    });
+    let svg = svg::draw(&picture(&record, false));
+    assert!(svg.contains("a&lt;b&amp;??"), "{svg}");
+}
+
+#[test]
+fn colours_are_for_terminals_that_want_them() {
+    let told = Told { record: killed(), is_written: false };
+    assert!(!told.draw(PLAIN).contains('\x1b'));
+    let coloured = told.draw(Screen { colours: true, ..PLAIN });
+    assert!(coloured.contains("\x1b[1;31m! \x1b[0m\x1b[1;31mweb\x1b[0m"), "{coloured:?}");
+}
+
+fn some_step() -> impl Strategy<Value = Step> {
+    let names = prop::sample::select(vec!["SIGTERM", "SIGKILL", "run", "stdin", "SIGTRAP", "", "\u{e9}"]);
+    (names, any::<i64>(), any::<u64>()).prop_map(|(name, at_ms, waited_ms)| step(name, at_ms, waited_ms))
+}
+
+fn some_program() -> impl Strategy<Value = Program> {
+    let names = || prop::sample::select(vec!["a", "b", "c", "a-rather-long-name-for-a-program"]);
+    let by =
+        prop::option::of(prop::sample::select(vec!["itself", "SIGTERM", "SIGKILL", "sweep", "nothing", "?"]));
+    let exit = prop::option::of(prop_oneof![any::<u8>().prop_map(Exit::Code), Just(signal("SIGKILL"))]);
+    let masks =
+        prop::option::of(prop::sample::subsequence(vec!["SIGTERM", "SIGQUIT", "SIGINT", "SIGHUP"], 0..4));
+    let steps = prop::collection::vec(some_step(), 0..4);
+    let after = prop::collection::vec(names(), 0..3);
+    (names(), by, exit, masks, steps, after, any::<Option<i32>>()).prop_map(
+        |(name, by, exit, masks, steps, after, pid)| Program {
+            name: name.to_owned(),
+            after: after.into_iter().map(str::to_owned).collect(),
+            stopped_by: by.map(str::to_owned),
+            signals: masks.map(|masks| Signals {
+                ignored: masks.into_iter().map(str::to_owned).collect(),
+                caught: vec!["SIGINT".to_owned()],
+                blocked: vec!["SIGHUP".to_owned()],
+            }),
+            pid,
+            exit,
+            steps,
+            ..Program::default()
+        },
+    )
+}
+
+fn some_entry() -> impl Strategy<Value = Entry> {
+    let events = vec![
+        "SIGTERM to 3 strays",
+        "a second signal: now",
+        "exited with code 1",
+        "stop command died of SIGKILL",
+        "not started: b is missing",
+    ];
+    let programs = prop::option::of(prop::sample::select(vec!["a", "b"]));
+    (any::<i64>(), programs, prop::sample::select(events)).prop_map(|(at_ms, program, event)| Entry {
+        at_ms,
+        program: program.map(str::to_owned),
+        event: event.to_owned(),
+    })
+}
+
+fn some_record() -> impl Strategy<Value = Record> {
+    let phases = prop::sample::select(vec![Phase::Running, Phase::Stopping, Phase::Stopped]);
+    let programs = prop::collection::vec(some_program(), 0..60);
+    let timeline = prop::collection::vec(some_entry(), 0..5);
+    let strays = prop::collection::vec(prop::sample::select(vec!["SIGKILL", "SIGTERM"]), 0..3);
+    (phases, programs, timeline, strays, any::<u64>(), any::<Option<u64>>(), any::<Option<u8>>()).prop_map(
+        |(phase, programs, timeline, strays, elapsed_ms, budget_ms, exit_code)| Record {
+            schema: 1,
+            phase,
+            programs,
+            timeline,
+            elapsed_ms,
+            budget_ms,
+            exit_code,
+            active_tasks: vec!["a".to_owned(), "b".to_owned()],
+            strays: strays
+                .into_iter()
+                .map(|by| Stray { pid: 1, command: "x".to_owned(), program: None, stopped_by: by.to_owned() })
+                .collect(),
+            ..Record::default()
+        },
+    )
+}
+
+proptest! {
+    /// A record may be anybody's: whatever it says, it is drawn, and text for a plain terminal is plain.
+    #[test]
+    fn every_record_can_be_drawn(record in some_record(), width in 0_usize..300) {
+        let record = bounded(record);
+        let picture = picture(&record, false);
+        prop_assert!(picture.rows.len() <= 41);
+        let text = terminal::draw(&picture, Screen { width, ..PLAIN });
+        prop_assert!(text.chars().all(|c| c == '\n' || (c.is_ascii() && !c.is_control())));
+        prop_assert!(text.lines().all(|line| !line.ends_with(' ')));
+        terminal::draw(&picture, Screen { width, unicode: true, colours: true });
+        svg::draw(&picture);
+        for code in [0, 1, 137] {
+            codes::explain(code, Some(&record), None);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! One pass, from zombies to workspaces.
+
+use super::errand::{Errand, Line};
+use super::place::Place;
+use super::sessions::Server;
+use super::{finished, orphans, registry, zombies};
+use crate::core::process::Pid;
+use crate::os::workspaces::Workspaces;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+/// A lock that somebody else has is waited for so long, and all of them together for a quarter of the time there is.
+const LOCK_LASTS: Duration = Duration::from_millis(500);
+
+/// Something that keeps a part of the pass from being done. It is told once.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    /// What it is about.
+    pub(super) key: String,
+    /// For people.
+    pub(super) text: String,
+}
+
+/// A pass that is under way.
+pub(super) struct Pass<'a> {
+    pub(super) errand: &'a Errand,
+    /// This process.
+    pub(super) own: Pid,
+    /// The end of the time there is.
+    pub(super) until: Instant,
+    locks_until: Instant,
+    told: BTreeSet<String>,
+    say: &'a mut dyn FnMut(Line),
+}
+
+/// Does one pass, and says what it does.
+pub fn run(errand: &Errand, own: Pid, say: &mut dyn FnMut(Line)) {
+    let began = Instant::now();
+    // A little is left for whoever waits for the end.
+    let until = began + errand.lasts.mul_f32(0.9);
+    let locks_until = began + errand.lasts / 4;
+    let mut pass = Pass { errand, own, until, locks_until, told: errand.told.clone(), say };
+    if !errand.is_last {
+        zombies::count(&mut pass);
+    }
+    let Some(wanted) = &errand.hygiene.sessions else { return };
+    // Sessions before workspaces: the workspace of a session that is there is there as well.
+    let server = orphans::look(&pass, wanted).map_err(|trouble| pass.warn(trouble)).ok();
+    match Workspaces::open(&wanted.workspaces).and_then(|open| Place::new(wanted, open)) {
+        Ok(mut place) => pass.clean(&mut place, server.as_ref()),
+        Err(error) => {
+            let path = wanted.workspaces.display();
+            let text = format!("cannot read {path}: {error}; nothing is ended or deleted");
+            pass.warn(Trouble { key: format!("workspaces {path}"), text });
+        }
+    }
+}
+
+impl Pass<'_> {
+    /// Without a `server` nobody knows which sessions there are.
+    fn clean(&mut self, place: &mut Place<'_>, server: Option<&Server>) {
+        let ended = server.map(|server| orphans::end(self, place, server)).unwrap_or_default();
+        if place.wanted.update {
+            let in_shutdown = self.errand.ended_sessions.iter().filter(|_| self.errand.is_last);
+            let all: BTreeSet<&String> = ended.iter().chain(in_shutdown).collect();
+            for session in all {
+                registry::terminate(self, place, session);
+            }
+        }
+        if let (Some(finished), Some(server)) = (&self.errand.hygiene.workspaces, server) {
+            let names = server.sessions.iter().map(|session| session.name.as_str());
+            let living: Vec<&str> = names.filter(|name| !ended.contains(*name)).collect();
+            finished::delete(self, place, finished, &living);
+        }
+    }
+
+    /// Until when a lock is waited for that is met now.
+    pub(super) fn lock_until(&self) -> Instant {
+        (Instant::now() + LOCK_LASTS).min(self.locks_until)
+    }
+
+    pub(super) fn is_dry(&self) -> bool {
+        self.errand.hygiene.dry_run
+    }
+
+    /// What has been told of these is not told again.
+    pub(super) fn is_news(&self, key: &str) -> bool {
+        !self.told.contains(key)
+    }
+
+    /// Tells of something that was done.
+    pub(super) fn tell(&mut self, text: String) {
+        (self.say)(Line { is_warning: false, text, told: Vec::new() });
+    }
+
+    /// Tells of something to be looked into, once.
+    pub(super) fn warn(&mut self, Trouble { key, text }: Trouble) {
+        self.warn_of(vec![key], text);
+    }
+
+    /// As [`Self::warn`], for more than one thing.
+    pub(super) fn warn_of(&mut self, keys: Vec<String>, text: String) {
+        if keys.iter().any(|key| self.is_news(key)) {
+            self.told.extend(keys.iter().cloned());
+            (self.say)(Line { is_warning: true, text, told: keys });
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The socket on which runinit is asked and told things.
+
+use super::{raw, record_file};
+use nix::errno::Errno;
+use nix::fcntl::Flock;
+use nix::sys::socket::{
+    AddressFamily, Backlog, MsgFlags, SockFlag, SockType, UnixAddr, bind, connect, getsockopt, listen, send,
+    socket, sockopt,
+};
+use nix::sys::stat::{Mode, umask};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+/// Connections that wait to be taken.
+const BACKLOG: i32 = 64;
+
+/// The listening socket, and its place in the file system.
+#[derive(Debug)]
+pub struct ControlSocket {
+    socket: OwnedFd,
+    path: PathBuf,
+    /// The device and the number of the file, so that nobody else's is removed at the end.
+    file: Option<(u64, u64)>,
+    /// Held until the end of the process. The lock's file stays: removing it would let two hold it.
+    _lock: Flock<File>,
+}
+
+impl ControlSocket {
+    /// Listens at this place. A socket that a killed run left there is replaced.
+    ///
+    /// # Errors
+    /// `AddrInUse`: somebody listens there. Else the directory is missing or cannot be written, or something else is
+    /// in the way.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        // Between a look at an old socket and its replacement nobody else may do the same.
+        let lock = record_file::lock(path).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => io::Error::from(io::ErrorKind::AddrInUse),
+            _ => error,
+        })?;
+        clear(path)?;
+        let socket = new_socket()?;
+        let address = UnixAddr::new(path)?;
+        // 0600 from the first moment on: there is no later one at which nobody could have connected yet.
+        let before = umask(Mode::from_bits_truncate(0o177));
+        let bound = bind(socket.as_raw_fd(), &address);
+        umask(before);
+        bound?;
+        let file = std::fs::symlink_metadata(path).ok().map(|file| (file.dev(), file.ino()));
+        let opened = Self { socket, path: path.to_owned(), file, _lock: lock };
+        listen(&opened.socket, Backlog::new(BACKLOG)?)?;
+        Ok(opened)
+    }
+
+    /// The next connection.
+    ///
+    /// # Errors
+    /// EAGAIN: there is none. EMFILE, ENFILE, ENOMEM: there is no room for it.
+    pub fn accept(&self) -> nix::Result<OwnedFd> {
+        raw::accept(self.socket.as_fd())
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl AsFd for ControlSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl Drop for ControlSocket {
+    fn drop(&mut self) {
+        let there = std::fs::symlink_metadata(&self.path).ok().map(|file| (file.dev(), file.ino()));
+        if there.is_some() && there == self.file {
+            // If it stays, the next run finds that nobody listens.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Only root and runinit's own user are answered, whatever the modes of files allow (`SO_PEERCRED`, unix(7)).
+pub fn is_welcome(client: BorrowedFd<'_>) -> bool {
+    let own = nix::unistd::geteuid().as_raw();
+    getsockopt(&client, sockopt::PeerCredentials).is_ok_and(|peer| peer.uid() == 0 || peer.uid() == own)
+}
+
+/// Writes without waiting, and without a SIGPIPE for a client that has gone.
+///
+/// # Errors
+/// EAGAIN: no room. EPIPE, ECONNRESET: nobody is there.
+pub fn write(client: BorrowedFd<'_>, bytes: &[u8]) -> nix::Result<usize> {
+    send(client.as_raw_fd(), bytes, MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT)
+}
+
+fn new_socket() -> nix::Result<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    socket(AddressFamily::Unix, SockType::Stream, flags, None)
+}
+
+/// Removes a socket on which nobody listens. A connection to it is refused; one to a living socket is taken, or waits in
+/// its queue (EAGAIN where that is full).
+fn clear(path: &Path) -> io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+        Ok(file) if !file.file_type().is_socket() => {
+            return Err(io::Error::other("something that is no socket is in its place"));
+        }
+        Ok(_) => {}
+    }
+    let probe = new_socket()?;
+    match connect(probe.as_raw_fd(), &UnixAddr::new(path)?) {
+        Err(Errno::ECONNREFUSED) => std::fs::remove_file(path),
+        _ => Err(io::Error::from(io::ErrorKind::AddrInUse)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::net::{UnixListener, UnixStream};
+
+    fn place() -> (tempfile::TempDir, PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("control.sock");
+        (directory, path)
+    }
+
+    #[test]
+    fn only_its_own_user_can_reach_it_and_it_goes_with_its_owner() {
+        let (_directory, path) = place();
+        let socket = ControlSocket::open(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+        assert_eq!(socket.accept().unwrap_err(), Errno::EAGAIN);
+        let _client = UnixStream::connect(&path).unwrap();
+        assert!(is_welcome(socket.accept().unwrap().as_fd()));
+        drop(socket);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_nobody_listens_on_is_replaced() {
+        let (_directory, path) = place();
+        drop(UnixListener::bind(&path).unwrap());
+        assert!(path.exists());
+        ControlSocket::open(&path).unwrap();
+    }
+
+    #[test]
+    fn what_somebody_listens_on_is_left_to_them() {
+        let (_directory, path) = place();
+        let living = UnixListener::bind(&path).unwrap();
+        let in_use = || ControlSocket::open(&path).unwrap_err().kind() == io::ErrorKind::AddrInUse;
+        assert!(in_use());
+        drop(living);
+        let first = ControlSocket::open(&path).unwrap();
+        assert!(in_use());
+        std::fs::remove_file(&path).unwrap();
+        assert!(in_use(), "the first one still holds the place");
+        drop(first);
+        ControlSocket::open(&path).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_socket_is_not_touched() {
+        let (_directory, path) = place();
+        std::fs::write(&path, "precious").unwrap();
+        assert!(ControlSocket::open(&path).is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"precious");
+    }
+
+    #[test]
+    fn somebody_else_s_socket_in_its_place_is_not_removed_at_the_end() {
+        let (_directory, path) = place();
+        let socket = ControlSocket::open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let _other = UnixListener::bind(&path).unwrap();
+        drop(socket);
+        assert!(path.exists());
+    }
+}

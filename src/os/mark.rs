@@ -1,0 +1,133 @@
+//! The mark that every process of a program carries: a variable of its environment, which all that come of it inherit.
+//!
+//! `RUNINIT_PROGRAM=db@29116.1763732506123456789`: the program's name, and what no other run has. A runinit inside such a
+//! program hands its own on and puts its programs' marks before it, so its programs are known to both.
+
+use super::cgroup::Cgroups;
+use crate::core::process::Pid;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
+use std::time::SystemTime;
+
+/// The variable.
+const NAME: &str = "RUNINIT_PROGRAM";
+/// The most of an environment that is read: what exec takes (`MAX_ARG_STRLEN` and more, execve(2)).
+const LONGEST_ENVIRONMENT: u64 = 2 << 20;
+
+/// What the marks of one run have in common. The default is a run that marks nobody.
+#[derive(Clone, Debug, Default)]
+pub struct Marks {
+    /// After the `@`.
+    run: String,
+    /// The mark of the program that runinit itself belongs to.
+    inherited: OsString,
+    /// For those whose mark cannot be read.
+    cgroups: Option<Cgroups>,
+}
+
+impl Marks {
+    /// Those of this run.
+    pub fn new(own: Pid) -> Self {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let run = format!("{own}.{}", since.as_nanos());
+        Self { run, inherited: std::env::var_os(NAME).unwrap_or_default(), cgroups: None }
+    }
+
+    /// Gives each program a cgroup besides, where that can be.
+    ///
+    /// # Errors
+    /// For people: why it cannot.
+    pub fn use_cgroups(&mut self, own: Pid) -> Result<(), String> {
+        if !self.run.is_empty() {
+            self.cgroups = Some(Cgroups::new(own, &self.run)?);
+        }
+        Ok(())
+    }
+
+    /// Those that were made.
+    pub fn cgroups(&self) -> Option<&Cgroups> {
+        self.cgroups.as_ref()
+    }
+
+    /// The variable for a program of this name.
+    pub fn variable(&self, program: &str) -> (OsString, OsString) {
+        let mut value = OsString::from(format!("{program}@{}", self.run));
+        if !self.inherited.is_empty() {
+            value.push(" ");
+            value.push(&self.inherited);
+        }
+        (NAME.into(), value)
+    }
+
+    /// The name of the program that a process carries the mark of, else of that in whose cgroup it is.
+    pub fn read(&self, pid: Pid) -> Option<String> {
+        self.read_environment(pid).or_else(|| self.cgroups.as_ref()?.name_of(pid))
+    }
+
+    /// `None`: none of this run, or its environment is closed to runinit (another user's, without `CAP_SYS_PTRACE`), or it
+    /// has overwritten it, as some daemons do for their title.
+    fn read_environment(&self, pid: Pid) -> Option<String> {
+        if self.run.is_empty() {
+            return None;
+        }
+        let mut environment = Vec::new();
+        let file = File::open(format!("/proc/{pid}/environ")).ok()?;
+        file.take(LONGEST_ENVIRONMENT).read_to_end(&mut environment).ok()?;
+        self.find(&environment)
+    }
+
+    /// An environment is `NAME=value` strings, each with a NUL behind (proc(5)).
+    fn find(&self, environment: &[u8]) -> Option<String> {
+        let variables = environment.split(|&byte| byte == 0);
+        let mut values =
+            variables.filter_map(|variable| variable.strip_prefix(NAME.as_bytes())?.strip_prefix(b"="));
+        let marks = values.next()?.split(|&byte| byte == b' ');
+        let mut names = marks.filter_map(|mark| {
+            let name = mark.strip_suffix(self.run.as_bytes())?.strip_suffix(b"@")?;
+            String::from_utf8(name.to_vec()).ok()
+        });
+        names.next()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::ffi::OsStrExt;
+
+    fn environment(variable: (OsString, OsString)) -> Vec<u8> {
+        let (name, value) = variable;
+        [b"A=1\0", name.as_bytes(), b"=", value.as_bytes(), b"\0B=2\0"].concat()
+    }
+
+    fn marks(run: &str, inherited: &str) -> Marks {
+        Marks { run: run.to_owned(), inherited: inherited.into(), cgroups: None }
+    }
+
+    #[test]
+    fn a_mark_is_known_to_its_own_run_alone() {
+        let environment = environment(marks("7.1", "").variable("db"));
+        assert_eq!(marks("7.1", "").find(&environment).as_deref(), Some("db"));
+        for other in ["7.12", "17.1", "1", ""] {
+            assert_eq!(marks(other, "").find(&environment), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_run_inside_a_program_is_known_to_both() {
+        let outer = marks("7.1", "");
+        let (_, inherited) = outer.variable("web");
+        let inner = marks("9.2", inherited.to_str().unwrap());
+        let environment = environment(inner.variable("db"));
+        assert_eq!(inner.find(&environment).as_deref(), Some("db"));
+        assert_eq!(outer.find(&environment).as_deref(), Some("web"));
+    }
+
+    #[test]
+    fn an_environment_without_a_mark_is_nobodys() {
+        for environment in [&b""[..], b"\0\0", b"RUNINIT_PROGRAMS=a@7.1\0", b"X=RUNINIT_PROGRAM=a@7.1\0"] {
+            assert_eq!(marks("7.1", "").find(environment), None);
+        }
+    }
+}

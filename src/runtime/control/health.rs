@@ -1,0 +1,45 @@
+//! Whether everything that has to run is ready and well.
+//!
+//! Every program has to, but for one that somebody has stopped, one that has ended well and is not started again, and a
+//! oneshot that has done its work.
+
+use crate::control::protocol::Health;
+use crate::core::Core;
+use crate::core::plan::{self, ProgramId};
+use crate::core::policy::Restart;
+use crate::core::program::{Hold, Program, Readiness, State};
+
+pub(super) fn health(core: &Core) -> Health {
+    if core.shutdown().is_some() {
+        return Health { healthy: false, message: "runinit is stopping".to_owned() };
+    }
+    let mut fine = 0;
+    for (id, spec, program) in core.programs() {
+        match what_is_wrong(core, id, spec, program) {
+            None => fine += usize::from(!spec.is_server()),
+            Some(wrong) => return Health { healthy: false, message: format!("{}: {wrong}", spec.name) },
+        }
+    }
+    let message = match fine {
+        1 => "1 program is as it should be".to_owned(),
+        count => format!("{count} programs are as they should be"),
+    };
+    Health { healthy: true, message }
+}
+
+fn what_is_wrong(core: &Core, id: ProgramId, spec: &plan::Program, program: &Program) -> Option<String> {
+    if program.hold == Hold::Stopped {
+        return None;
+    }
+    match (&program.state, program.readiness) {
+        (State::Running { .. }, Readiness::Ready) => None,
+        (State::Running { .. }, Readiness::NotYet { .. }) if spec.oneshot => Some("not done yet".to_owned()),
+        (State::Running { .. }, Readiness::NotYet { .. }) => Some("not ready yet".to_owned()),
+        (State::Ended | State::Leaderless { .. } | State::Stopping { .. }, _)
+            if spec.restart != Restart::Always && core.has_ended_well(id) =>
+        {
+            None
+        }
+        _ => super::status::problem(core, spec, program).or_else(|| Some("it does not run".to_owned())),
+    }
+}

@@ -1,0 +1,180 @@
+//! How everything is.
+
+use super::super::Runtime;
+use crate::control::protocol::{self, Reaped, Status};
+use crate::core::budget::Moment;
+use crate::core::plan::{self, Kind, ProgramId};
+use crate::core::process::Pid;
+use crate::core::program::{Fault, Hold, Program, Readiness, State};
+use crate::core::{Core, ReapCount};
+use crate::os::members::{self, Family, Usage, Usages};
+use crate::record::{Exit, Phase};
+use crate::tmux::{self, Session};
+use std::time::{Duration, SystemTime};
+
+/// A look at everybody in /proc is good for so long: a flood of questions costs no more than this.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// The last look at everybody.
+#[derive(Debug)]
+pub(super) struct Known {
+    at: Moment,
+    reaped: ReapCount,
+    families: Vec<Family>,
+    usages: Option<Usages>,
+}
+
+impl Runtime {
+    /// How everything is now.
+    pub(super) fn status(&mut self, now: Moment) -> Status {
+        let (families, reaped) = (self.families(), self.core.reaped());
+        let known = self.control.as_mut().and_then(|control| control.known.take());
+        let is_fresh = |known: &Known| {
+            let is_soon = now.saturating_sub(known.at) < LOOK_EVERY;
+            // Nobody has come or gone, as far as runinit has heard.
+            is_soon && known.reaped == reaped && known.families == families
+        };
+        let known = known.filter(is_fresh).unwrap_or_else(|| {
+            let usages = members::usage(self.own, &families, &self.marks);
+            Known { at: now, reaped, families, usages }
+        });
+        let status = build(&self.core, self.own, known.usages.as_ref(), now);
+        if let Some(control) = &mut self.control {
+            control.known = Some(known);
+        }
+        status
+    }
+}
+
+fn build(core: &Core, own: Pid, usages: Option<&Usages>, now: Moment) -> Status {
+    let agents = || core.programs().filter(|(_, spec, _)| session(spec).is_some());
+    Status {
+        phase: if core.shutdown().is_some() { Phase::Stopping } else { Phase::Running },
+        pid: own.number(),
+        uptime_ms: ms(now),
+        tmux_sessions: agents().filter(|(_, _, program)| program.is_there()).count(),
+        active_agents: agents().filter(|(_, _, program)| program.leader().is_some()).count(),
+        zombie_processes: usages.map_or(0, |usages| usages.zombies),
+        timestamp: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
+        reaped: Reaped { programs: core.reaped().programs, orphans: core.reaped().orphans },
+        programs: core
+            .programs()
+            .filter(|(_, spec, _)| !spec.is_server())
+            .map(|(id, spec, program)| {
+                let uses = usages.map(|usages| usages.programs.get(&id).copied().unwrap_or_default());
+                one(core, id, spec, program, uses, now)
+            })
+            .collect(),
+    }
+}
+
+/// The tmux session that a program is in.
+fn session(spec: &plan::Program) -> Option<&Session> {
+    match &spec.kind {
+        Kind::Agent(session) => Some(session),
+        Kind::Process | Kind::TmuxServer(_) => None,
+    }
+}
+
+/// What to run to see a program's terminal.
+pub(super) fn attach(spec: &plan::Program) -> Option<Vec<String>> {
+    let line = tmux::attach(session(spec)?);
+    Some(line.iter().map(|word| word.to_string_lossy().into_owned()).collect())
+}
+
+fn one(
+    core: &Core,
+    id: ProgramId,
+    spec: &plan::Program,
+    program: &Program,
+    uses: Option<Usage>,
+    now: Moment,
+) -> protocol::Program {
+    let is_there = program.leader().is_some();
+    let session = session(spec).map(|session| session.name.clone());
+    protocol::Program {
+        name: spec.name.clone(),
+        kind: if session.is_some() { "tmux" } else { "process" }.to_owned(),
+        state: state(core, id, program),
+        pid: program.leader().map(Pid::number),
+        uptime_ms: program.started_at.filter(|_| is_there).map(|at| ms(now.saturating_sub(at))),
+        restarts: program.restarting.count,
+        exit: program.exit.map(Exit::from),
+        session,
+        rss_kb: uses.map(|uses| uses.rss_kb),
+        cpu_ms: uses.map(|uses| uses.cpu_ms),
+        processes: uses.and_then(|uses| usize::try_from(uses.processes).ok()),
+        ready: program.readiness == Readiness::Ready && program.hold == Hold::Free,
+        healthy: spec.health.as_ref().map(|_| program.fault != Some(Fault::Unhealthy)),
+        waits_for: waits_for(core, spec, program),
+        status: program.status.clone().filter(|_| is_there),
+        problem: problem(core, spec, program),
+        added: program.added,
+    }
+}
+
+fn state(core: &Core, id: ProgramId, program: &Program) -> protocol::State {
+    use protocol::State as Told;
+    match program.state {
+        State::Waiting { .. } if program.started_at.is_some() => Told::Restarting,
+        State::Waiting { .. } | State::Starting { .. } => Told::Waiting,
+        State::Running { .. } => Told::Running,
+        State::Leaderless { pgid: Some(_) } | State::Stopping { .. } | State::Closing => Told::Stopping,
+        State::Survived { .. } => Told::Survived,
+        // Daemons may go on.
+        State::Leaderless { pgid: None } | State::Ended => match program.hold {
+            Hold::Stopped => Told::Stopped,
+            Hold::Free | Hold::Again if core.has_ended_well(id) => Told::Exited,
+            Hold::Free | Hold::Again => Told::Failed,
+        },
+    }
+}
+
+/// What a program that has not started comes after and waits for.
+fn waits_for(core: &Core, spec: &plan::Program, program: &Program) -> Vec<String> {
+    let is_waiting = matches!(program.state, State::Waiting { .. });
+    let missing = spec
+        .after
+        .iter()
+        .filter(|id| is_waiting && core.program(**id).is_some_and(|other| !other.is_ready_for_others()));
+    missing.map(|id| core.plan().programs[id.0].name.clone()).collect()
+}
+
+/// Why a program is not what it should be, in a few words.
+pub(super) fn problem(core: &Core, spec: &plan::Program, program: &Program) -> Option<String> {
+    if program.hold == Hold::Stopped {
+        return None;
+    }
+    let because = || {
+        let exit = program.exit.filter(|exit| !spec.success_codes.contains(&exit.code()));
+        let failure = program.failure.as_ref().map(|failure| failure.message.clone());
+        failure
+            .or_else(|| program.fault.map(|fault| fault.to_string()))
+            .or_else(|| exit.map(|e| e.to_string()))
+    };
+    match program.state {
+        State::Waiting { .. } => {
+            let waits_for = waits_for(core, spec, program);
+            if waits_for.is_empty() {
+                return because().map(|because| format!("{because}; it is started again"));
+            }
+            Some(format!("it waits for {}", waits_for.join(", ")))
+        }
+        State::Running { .. } if program.readiness != Readiness::Ready && !spec.oneshot => {
+            Some("not ready yet".to_owned())
+        }
+        State::Running { .. } if program.asking.noes > 0 => {
+            Some(format!("{} health checks failed in a row", program.asking.noes))
+        }
+        State::Survived { .. } => Some("still there after SIGKILL".to_owned()),
+        State::Ended if program.started_at.is_none() => {
+            Some(because().unwrap_or_else(|| "never started: what it comes after is missing".to_owned()))
+        }
+        State::Stopping { .. } | State::Closing | State::Leaderless { .. } | State::Ended => because(),
+        State::Running { .. } | State::Starting { .. } => None,
+    }
+}
+
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

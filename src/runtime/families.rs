@@ -1,0 +1,65 @@
+//! What the processes of each program are known by.
+
+use super::Runtime;
+use crate::core::event::{Look, Other};
+use crate::core::plan::ProgramId;
+use crate::core::process::Pgid;
+use crate::os::members::{self, Family};
+use crate::os::processes;
+use std::ffi::OsString;
+use std::fs::File;
+
+impl Runtime {
+    /// Who is left besides runinit, and who of them belongs to a program.
+    pub(super) fn look(&self) -> Look {
+        if self.core.plan().marks_programs {
+            members::look(self.own, &self.families(), &self.marks)
+        } else {
+            processes::look(self.own)
+        }
+    }
+
+    /// Who has left the groups of these programs.
+    pub(super) fn seek(&self, programs: &[ProgramId]) -> Vec<(ProgramId, Vec<Other>)> {
+        let is_known = |pid| self.core.is_child(pid);
+        let found = members::escapees(self.own, programs, &self.marks, is_known, || self.families());
+        for (id, _) in found.iter().filter(|(_, others)| others.is_empty()) {
+            self.remove_cgroup(*id);
+        }
+        found
+    }
+
+    /// What the processes of every listed program are known by.
+    pub(super) fn families(&self) -> Vec<Family> {
+        let mut families: Vec<Family> = Vec::new();
+        for (program, spec, state) in self.core.programs() {
+            let groups = state.group().map(Pgid::number).into_iter().collect();
+            families.push(Family { program, name: spec.name.clone(), groups, commands: Vec::new() });
+        }
+        for (program, command) in self.core.commands() {
+            // In the order of their places.
+            if let Ok(place) = families.binary_search_by_key(&program, |family| family.program) {
+                families[place].commands.push(command.number());
+            }
+        }
+        families
+    }
+
+    /// The way into a program's cgroup, if it has one.
+    pub(super) fn entrance(&self, id: ProgramId) -> Option<File> {
+        self.marks.cgroups()?.entrance(&self.core.plan().programs[id.0].name)
+    }
+
+    /// It stays while somebody is in it.
+    pub(super) fn remove_cgroup(&self, id: ProgramId) {
+        if let Some(cgroups) = self.marks.cgroups() {
+            cgroups.remove_of(&self.core.plan().programs[id.0].name);
+        }
+    }
+
+    /// What a program's processes carry, if they carry anything.
+    pub(super) fn mark(&self, id: ProgramId) -> Option<(OsString, OsString)> {
+        let plan = self.core.plan();
+        plan.marks_programs.then(|| self.marks.variable(&plan.programs[id.0].name))
+    }
+}

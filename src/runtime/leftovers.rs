@@ -1,0 +1,99 @@
+//! tmux sessions of a run that was killed: they go on without it, and its record names them.
+
+use crate::config;
+use crate::core::plan::{Kind, Launch, Leftovers, Plan, Program, default_stop};
+use crate::core::process::Pid;
+use crate::record::{Last, LastProgram, TmuxServer};
+use crate::tmux::{Session, Socket};
+
+/// Puts what a killed run has left into the plan: taken over by the program of its session, or stopped.
+pub(super) fn settle(plan: &mut Plan, last: Last) {
+    let agents = last.programs.into_iter().filter_map(agent);
+    for (program, pid) in agents.chain(last.tmux_servers.iter().filter_map(server)) {
+        let heir = plan
+            .programs
+            .iter_mut()
+            .find(|heir| plan.tmux.leftovers == Leftovers::Adopt && is_heir(heir, &program));
+        match heir {
+            Some(heir) => heir.runs_as = Some(pid),
+            None => plan.left.push(program),
+        }
+    }
+}
+
+fn is_heir(heir: &Program, left: &Program) -> bool {
+    match (&heir.kind, &left.kind) {
+        (Kind::Agent(heir), Kind::Agent(left)) => heir.socket == left.socket && heir.name == left.name,
+        (Kind::TmuxServer(heir), Kind::TmuxServer(left)) => heir == left,
+        _ => false,
+    }
+}
+
+fn agent(left: LastProgram) -> Option<(Program, Pid)> {
+    let LastProgram { name, pid, session, socket } = left;
+    let (socket, session) = (Socket::parse(&socket?), session?);
+    let session = Session { socket, name: session, size: Session::SIZE, history: Session::HISTORY };
+    program(&name, Kind::Agent(session), pid)
+}
+
+fn server(left: &TmuxServer) -> Option<(Program, Pid)> {
+    let socket = Socket::parse(&left.socket);
+    let name = config::tmux_server(&socket).name;
+    program(&name, Kind::TmuxServer(socket), left.pid)
+}
+
+fn program(name: &str, kind: Kind, pid: Option<i32>) -> Option<(Program, Pid)> {
+    let pid = Pid::new(pid?)?;
+    let stop = default_stop();
+    Some((Program { kind, runs_as: Some(pid), stop, ..Program::new(name, Launch::default()) }, pid))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::budget::Budget;
+    use crate::core::plan::Tmux;
+    use crate::record::Phase;
+
+    fn left(name: &str, session: Option<&str>) -> LastProgram {
+        let session = session.map(str::to_owned);
+        LastProgram { name: name.to_owned(), pid: Some(7), session, socket: Some("runinit".to_owned()) }
+    }
+
+    fn plan(leftovers: Leftovers) -> Plan {
+        let agent = agent(left("new", Some("a"))).map(|(program, _)| Program { runs_as: None, ..program });
+        Plan {
+            tmux: Tmux { leftovers, ..Tmux::default() },
+            ..Plan::new(agent.into_iter().collect(), Budget::Forever)
+        }
+    }
+
+    #[test]
+    fn a_program_of_the_same_session_takes_over_and_the_others_are_stopped() {
+        let all = || Last {
+            phase: Phase::Running,
+            programs: vec![left("old", Some("a")), left("ab", Some("ab"))],
+            tmux_servers: vec![TmuxServer { socket: "runinit".to_owned(), pid: Some(6) }],
+        };
+        let mut adopts = plan(Leftovers::Adopt);
+        settle(&mut adopts, all());
+        assert_eq!(adopts.programs[0].runs_as, Pid::new(7));
+        assert_eq!(
+            adopts.left.iter().map(|left| left.name.as_str()).collect::<Vec<_>>(),
+            ["ab", "tmux:runinit"]
+        );
+        let mut stops = plan(Leftovers::Stop);
+        settle(&mut stops, all());
+        assert_eq!((stops.programs[0].runs_as, stops.left.len()), (None, 3));
+    }
+
+    #[test]
+    fn what_never_ran_or_is_no_session_is_not_left() {
+        let mut plan = plan(Leftovers::Stop);
+        let never = LastProgram { pid: None, ..left("never", Some("s")) };
+        let process = LastProgram { socket: None, ..left("process", None) };
+        let programs = vec![never, process];
+        settle(&mut plan, Last { phase: Phase::Running, programs, tmux_servers: Vec::new() });
+        assert!(plan.left.is_empty());
+    }
+}

@@ -1,0 +1,337 @@
+//! Programs that live in tmux sessions: their panes, and the clients that ask about them.
+
+use super::Runtime;
+use crate::core::action::{Question, Target};
+use crate::core::budget::Moment;
+use crate::core::event::{Event, GroupState, SpawnFailure, SpawnFailureKind};
+use crate::core::plan::{Kind, Launch, ProgramId};
+use crate::core::process::{Exit, Pgid, Pid};
+use crate::core::program::Fate;
+use crate::core::signal::Signal;
+use crate::os::kernel_session::{self, KernelSession};
+use crate::os::poller::{Interest, Token};
+use crate::os::spawn::{self, Surroundings};
+use crate::os::{kill, pipe, processes};
+use crate::tmux::{self, Ended, Pane, Session, Version};
+use nix::errno::Errno;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+/// Longer answers are cut: a screen of the most lines there may be, all of them long.
+const LONGEST_ANSWER: usize = 4 << 20;
+
+/// What is known of sessions and asked about them.
+#[derive(Debug, Default)]
+pub(super) struct Tmux {
+    /// Since a program's start and until its session is closed.
+    panes: BTreeMap<ProgramId, Pane>,
+    /// Readable once the process that leads a program has ended, and gone then.
+    ends: BTreeMap<ProgramId, OwnedFd>,
+    /// Where each client that runs writes what it has to say; one for each program at most.
+    calls: BTreeMap<ProgramId, (Asked, OwnedFd)>,
+    /// The last screen of each program whose session was closed.
+    screens: BTreeMap<ProgramId, Vec<String>>,
+    /// Panes that had ended before they could be watched.
+    ended: Vec<ProgramId>,
+}
+
+/// What a client asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    /// Whether a program that may be there already is.
+    Whether,
+    About(Question),
+}
+
+impl Tmux {
+    pub(super) fn take_ended(&mut self) -> impl Iterator<Item = Event> + use<> {
+        std::mem::take(&mut self.ended).into_iter().map(Event::PaneEnded)
+    }
+
+    pub(super) fn screen(&self, id: ProgramId) -> Option<Vec<String>> {
+        self.screens.get(&id).cloned()
+    }
+}
+
+impl Runtime {
+    /// Starts a program, or the client that starts it or that says whether it can be started.
+    pub(super) fn begin_start(&mut self, id: ProgramId) -> Event {
+        let spec = &self.core.plan().programs[id.0];
+        let question = match (&spec.kind, spec.runs_as) {
+            (Kind::TmuxServer(socket), Some(_)) => tmux::server(socket),
+            (Kind::Agent(session), Some(_)) => tmux::look(session),
+            _ => return self.start_anew(id),
+        };
+        let client = self.spawn_client(id, Asked::Whether, question);
+        client.map_or_else(|failure| Event::Spawned(id, Err(failure)), |pid| Event::Called(id, Some(pid)))
+    }
+
+    fn start_anew(&mut self, id: ProgramId) -> Event {
+        let asked = match &self.core.plan().programs[id.0].kind {
+            Kind::Process => return Event::Spawned(id, self.spawn(id)),
+            Kind::TmuxServer(_) => Ok(tmux::version()),
+            Kind::Agent(session) => self.start_in(id, &session.clone()),
+        };
+        match asked.and_then(|argv| self.spawn_client(id, Asked::About(Question::Start), argv)) {
+            Ok(pid) => Event::Called(id, Some(pid)),
+            Err(failure) => Event::Spawned(id, Err(failure)),
+        }
+    }
+
+    /// Takes over what is there, or starts it if it is not only to be stopped.
+    fn hear_whether(&mut self, id: ProgramId, answer: &str) -> Event {
+        let spec = &self.core.plan().programs[id.0];
+        let panes = tmux::panes(answer).into_iter().map(|(pane, _)| pane);
+        let pane = panes.into_iter().find(|pane| spec.is_agent() && Some(pane.pid) == spec.runs_as);
+        if let Some(pane) = pane {
+            return Event::Spawned(id, Ok(self.watch(id, pane)));
+        }
+        let server = answer.trim().parse().ok().and_then(Pid::new);
+        if let Some(pid) = server.filter(|pid| spec.is_server() && Some(*pid) == spec.runs_as) {
+            self.watch_process(id, pid);
+            return Event::Spawned(id, Ok(pid));
+        }
+        if self.core.program(id).is_some_and(|program| program.fate == Fate::Removed) {
+            let message = "is not there any more".to_owned();
+            let kind = SpawnFailureKind::NotFound;
+            return Event::Spawned(id, Err(SpawnFailure { kind, errno: 0, message }));
+        }
+        self.start_anew(id)
+    }
+
+    /// The command line that starts a session. What tmux would not tell of is looked at before: it starts in another directory
+    /// if it has to, and knows a command that is not there by its exit alone.
+    fn start_in(&mut self, id: ProgramId, session: &Session) -> Result<Vec<OsString>, SpawnFailure> {
+        kernel_session::watch(self.own).map_err(|errno| SpawnFailure {
+            kind: match errno {
+                Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM => SpawnFailureKind::NoRoom,
+                _ => SpawnFailureKind::NotExecutable,
+            },
+            errno: errno as i32,
+            message: format!(
+                "cannot watch a program in tmux (pidfd_open, Linux 5.3 or later): {}",
+                errno.desc()
+            ),
+        })?;
+        spawn::look_before(&self.core.plan().programs[id.0].launch)?;
+        let voice = self.give_voice(id).map_err(|errno| SpawnFailure {
+            kind: SpawnFailureKind::NoRoom,
+            errno: errno as i32,
+            message: format!("cannot open what it says that it is ready by: {}", errno.desc()),
+        })?;
+        let launch = &self.core.plan().programs[id.0].launch;
+        let mut env = launch.env.clone();
+        env.extend(voice.environment);
+        // Its server's own is not for it.
+        env.extend(self.mark(id));
+        Ok(tmux::start(session, &launch.argv, &env, launch.cwd.as_deref()))
+    }
+
+    pub(super) fn call(&mut self, id: ProgramId, question: Question) -> Event {
+        let Some(argv) = self.words_of(id, question) else { return Event::Called(id, None) };
+        if question == Question::End {
+            self.wake_server(id);
+        }
+        let client = self.spawn_client(id, Asked::About(question), argv);
+        if let Err(failure) = &client {
+            log::warn!("{}: {}", self.core.plan().programs[id.0].name, failure.message);
+        }
+        Event::Called(id, client.ok())
+    }
+
+    /// tmux may have missed the end: libutempter, which it calls when it closes a terminal, has SIGCHLD ignored for that moment.
+    /// Another one has it look. The server is the parent; if that is runinit, there is none any more.
+    fn wake_server(&self, id: ProgramId) {
+        let Some((_, pane)) = self.session(id) else { return };
+        let parent = processes::parent(pane.pid).and_then(Pid::new);
+        if let Some(server) = parent.filter(|server| *server != self.own) {
+            // It may end at any moment (ESRCH); then runinit hears of the pane's end by itself.
+            let _ = kill::process(server, Signal::CHLD);
+        }
+    }
+
+    fn words_of(&self, id: ProgramId, question: Question) -> Option<Vec<OsString>> {
+        let (session, pane) = self.session(id)?;
+        match question {
+            Question::Start => None,
+            Question::End => Some(tmux::end(&session.socket, pane)),
+            Question::Close { waits } => Some(tmux::close(session, pane, waits)),
+        }
+    }
+
+    fn session(&self, id: ProgramId) -> Option<(&Session, &Pane)> {
+        let Kind::Agent(session) = &self.core.plan().programs[id.0].kind else { return None };
+        Some((session, self.tmux.panes.get(&id)?))
+    }
+
+    fn spawn_client(
+        &mut self,
+        id: ProgramId,
+        asked: Asked,
+        argv: Vec<OsString>,
+    ) -> Result<Pid, SpawnFailure> {
+        let (pid, answer) = self.run_client(argv)?;
+        self.tmux.calls.insert(id, (asked, answer));
+        Ok(pid)
+    }
+
+    fn run_client(&self, argv: Vec<OsString>) -> Result<(Pid, OwnedFd), SpawnFailure> {
+        let no_room = |errno: Errno| SpawnFailure {
+            kind: SpawnFailureKind::NoRoom,
+            errno: errno as i32,
+            message: format!("cannot ask tmux: {}", errno.desc()),
+        };
+        let answer = pipe::to_read_at_the_end().map_err(no_room)?;
+        let nothing = pipe::nothing_to_read().map_err(no_room)?;
+        let launch = Launch { argv, ..Launch::default() };
+        let surroundings = Surroundings {
+            inherited: self.inherited,
+            variables: &[],
+            cgroup: None,
+            standard: [Some(nothing.as_fd()), Some(answer.as_fd()), Some(answer.as_fd())],
+            descriptor: None,
+            terminal: None,
+        };
+        spawn::spawn(&launch, surroundings).map(|pid| (pid, answer))
+    }
+
+    /// A client has ended: takes in what it has said.
+    pub(super) fn hear(&mut self, id: ProgramId, exit: Exit) -> Option<Event> {
+        let (asked, answer) = self.tmux.calls.remove(&id)?;
+        let answer = pipe::read_at_the_end(answer, LONGEST_ANSWER);
+        let is_well = exit == Exit::Code(0);
+        let question = match asked {
+            Asked::Whether => return Some(self.hear_whether(id, &answer)),
+            Asked::About(question) => question,
+        };
+        match question {
+            Question::Start => Some(Event::Spawned(id, self.hear_start(id, is_well, &answer))),
+            Question::End => {
+                let ended = self.session(id).map(|(_, pane)| tmux::read_end(&answer, pane));
+                // Without a server the pane's process is runinit's own child, and is reaped in a moment.
+                Some(Event::EndTold(id, ended.filter(|_| is_well).unwrap_or(Ended::NotYet)))
+            }
+            Question::Close { .. } => {
+                let history = self.session(id).map_or(0, |(session, _)| session.history);
+                let is_closed = match tmux::read_close(&answer, history) {
+                    None => false,
+                    Some(screen) if is_well => {
+                        self.tmux.screens.insert(id, screen);
+                        true
+                    }
+                    // There is no such server any more.
+                    Some(_) => true,
+                };
+                if is_closed {
+                    self.tmux.panes.remove(&id);
+                }
+                Some(Event::Closed(id, is_closed))
+            }
+        }
+    }
+
+    fn hear_start(&mut self, id: ProgramId, is_well: bool, answer: &str) -> Result<Pid, SpawnFailure> {
+        let failure = |kind, message| SpawnFailure { kind, errno: 0, message };
+        match &self.core.plan().programs[id.0].kind {
+            Kind::TmuxServer(_) => match Version::parse(answer).and_then(Version::refusal) {
+                Some(refusal) => Err(failure(SpawnFailureKind::NotExecutable, refusal)),
+                None => self.spawn(id),
+            },
+            Kind::Agent(_) if is_well => {
+                let pane = tmux::read_start(answer);
+                let pane = pane.map_err(|why| failure(SpawnFailureKind::NotExecutable, why))?;
+                Ok(self.watch(id, pane))
+            }
+            Kind::Agent(_) | Kind::Process => {
+                let why = answer.lines().last().unwrap_or("tmux said nothing");
+                // "no server running on", "server exited unexpectedly", "lost server", "error connecting to"
+                let is_gone = why.contains("server") || why.starts_with("error connecting");
+                let kind = if is_gone { SpawnFailureKind::NoRoom } else { SpawnFailureKind::NotExecutable };
+                Err(failure(kind, format!("cannot start its tmux session: {why}")))
+            }
+        }
+    }
+
+    fn watch(&mut self, id: ProgramId, pane: Pane) -> Pid {
+        let pid = pane.pid;
+        self.watch_process(id, pid);
+        self.tmux.panes.insert(id, pane);
+        pid
+    }
+
+    fn watch_process(&mut self, id: ProgramId, pid: Pid) {
+        let end = kernel_session::watch(pid).and_then(|end| {
+            self.poller.set(end.as_fd(), Token::Pane(id.0), Interest::Read)?;
+            Ok(end)
+        });
+        match end {
+            Ok(end) => {
+                self.tmux.ends.insert(id, end);
+            }
+            Err(errno) => {
+                if errno != Errno::ESRCH {
+                    let name = &self.core.plan().programs[id.0].name;
+                    log::error!("{name}: cannot be watched: {}", errno.desc());
+                }
+                self.tmux.ended.push(id);
+            }
+        }
+    }
+
+    /// The process of a pane has ended.
+    pub(super) fn hear_end(&mut self, id: ProgramId, now: Moment) {
+        self.tmux.ends.remove(&id);
+        self.handle(Event::PaneEnded(id), now);
+    }
+
+    /// Presses the keys of a step; `None` if that could not be begun.
+    pub(super) fn press(&mut self, id: ProgramId, keys: &[String]) -> Option<Pid> {
+        let (session, pane) = self.session(id)?;
+        let argv = tmux::keys(&session.socket, pane, keys);
+        self.spawn_command(id, argv, "keys")
+    }
+
+    /// Whether the server that answers on its socket is the one that was started.
+    pub(super) fn ask_server(&self, id: ProgramId) -> Option<Pid> {
+        let Kind::TmuxServer(socket) = &self.core.plan().programs[id.0].kind else { return None };
+        let argv = tmux::is_server(socket, self.core.program(id)?.leader()?);
+        // What it says does not matter: it says that there is no server until there is one.
+        self.run_client(argv).ok().map(|(pid, _)| pid)
+    }
+
+    pub(super) fn kernel_session(&self, id: ProgramId, number: Pgid) -> KernelSession {
+        let is_led = self.tmux.ends.contains_key(&id);
+        KernelSession { number, is_led }
+    }
+
+    pub(super) fn probe(&self, id: ProgramId, pgid: Pgid) -> GroupState {
+        if self.core.plan().programs[id.0].is_agent() {
+            self.kernel_session(id, pgid).probe()
+        } else {
+            kill::probe(pgid)
+        }
+    }
+
+    pub(super) fn send(&self, id: ProgramId, target: Target, signal: Signal) -> nix::Result<()> {
+        match target {
+            Target::Group(pgid) if self.core.plan().programs[id.0].is_agent() => {
+                self.kernel_session(id, pgid).signal(signal)
+            }
+            Target::Group(_) | Target::Leader(_) | Target::Escapee(_) => kill::signal(target, signal),
+        }
+    }
+
+    /// tmux leaves its sockets behind.
+    pub(super) fn remove_sockets(&self) {
+        let directory = std::env::var_os("TMUX_TMPDIR");
+        for (_, spec, program) in self.core.programs() {
+            if let (Kind::TmuxServer(socket), Some(_), None) = (&spec.kind, program.pid, program.group()) {
+                let path = socket.path(directory.as_deref().map(Path::new), nix::unistd::getuid().as_raw());
+                // It may never have been made.
+                let _ = std::fs::remove_file(path);
+            }
+        }
+    }
+}

@@ -1,0 +1,511 @@
+//! Programs in tmux sessions, with a real tmux.
+//!
+//! tmux closes a terminal as soon as its program has ended, and what the kernel has not handed over by then is lost. So
+//! programs whose last words are looked for take a moment before they end.
+
+mod support;
+
+use libc::{SIGHUP, SIGKILL, SIGSTOP, SIGTERM};
+use std::process::Command;
+use support::{Lateness, Outcome, Place, Process, Running, Stage, Tested, ensure, runinit, send, words};
+
+/// A stage with tmux's sockets in its own directory, and a fleet's file. In that, `@dir` is the directory.
+fn stage(place: Place, text: &str) -> Result<Stage, String> {
+    let found =
+        Command::new("tmux").arg("-V").output().map_err(|e| format!("tmux: {e}; apt-get install tmux"))?;
+    if !found.status.success() {
+        return Err(format!("tmux -V: {}", String::from_utf8_lossy(&found.stderr)));
+    }
+    let stage = Stage::new(place)?;
+    let text = text.replace("@dir", stage.path("").trim_end_matches('/'));
+    stage.write("fleet.toml", &text, 0o644)?;
+    let directory = stage.path("");
+    Ok(stage.env("TMUX_TMPDIR", directory))
+}
+
+fn fleet(text: &str) -> Result<Running, String> {
+    fleet_at(Place::Below, text)
+}
+
+fn fleet_at(place: Place, text: &str) -> Result<Running, String> {
+    let stage = stage(place, text)?;
+    let command = command_line(&stage);
+    stage.start(runinit(&command.each_ref().map(String::as_str), &[]))
+}
+
+fn command_line(stage: &Stage) -> [String; 4] {
+    ["--config".into(), stage.path("fleet.toml"), "--state-file".into(), stage.path("record")]
+}
+
+/// An agent whose script is given to a shell.
+fn agent(name: &str, shell: &str, more: &str) -> String {
+    format!(
+        "[[program]]\nname = \"{name}\"\nshell = '''{shell}'''\ntmux = {{ session = \"agent-{name}\" }}\n{more}\n"
+    )
+}
+
+/// One that says on its screen and in the file `said` that it is there, and stays.
+fn sayer(name: &str, more: &str) -> String {
+    agent(name, &format!("echo {name}; echo {name} >> @dir/said; exec sleep 1000"), more)
+}
+
+fn stop(mut running: Running, code: i32) -> Outcome {
+    running.signal(SIGTERM)?;
+    running.end_with(code)
+}
+
+/// What tmux answers on the private server.
+fn ask(running: &Running, question: &[&str]) -> String {
+    ask_at(running, &["-L", "runinit"], question)
+}
+
+fn ask_at(running: &Running, server: &[&str], question: &[&str]) -> String {
+    let mut tmux = Command::new("tmux");
+    tmux.env("TMUX_TMPDIR", running.file("")).args(server).arg("-N").args(question);
+    tmux.output()
+        .map_or_else(|e| e.to_string(), |output| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn server(running: &Running) -> Result<Process, String> {
+    let mut found = None;
+    running.wait_for("the tmux server", || {
+        let mut servers = running.programs().into_iter().filter(|p| p.name == "tmux: server");
+        found = servers.next();
+        found.is_some()
+    })?;
+    found.ok_or_else(|| running.explain("no server"))
+}
+
+fn times_said(running: &Running, line: &str) -> usize {
+    running.text("said").lines().filter(|said| *said == line).count()
+}
+
+/// An agent may be there before runinit has heard so from tmux.
+fn wait_for_pids(running: &Running, names: &[&str]) -> Outcome {
+    running.wait_for("their pids in the record", || {
+        let has_pid = |name: &&str| running.record()?.program(name)?.number("pid");
+        names.iter().all(|name| has_pid(name).is_ok())
+    })
+}
+
+fn screen(running: &Running, name: &str) -> Result<Vec<String>, String> {
+    let program = running.record()?.program(name)?;
+    let lines = program.list("last_output")?;
+    Ok(lines.iter().map(|line| line.as_str().unwrap_or_default().to_owned()).collect())
+}
+
+const BACK_SOON: &str = "restart = \"on-failure\"\nbackoff = { first = \"10ms\" }";
+
+#[test]
+fn three_agents_from_their_start_to_the_record() -> Tested {
+    let crash = "echo up >> @dir/said; if [ -e @dir/again ]; then echo second life; exec sleep 1000; fi; \
+                 touch @dir/again; echo first life; exit 3";
+    let ignore =
+        "trap \"\" TERM HUP INT QUIT; echo I will not go; echo stays >> @dir/said; while :; do sleep 1; done";
+    let polite = "echo ready for a word; echo polite >> @dir/said; while read -r line; do case $line in \
+                  /exit) echo goodbye; sleep 0.1; exit 0;; esac; done";
+    let text = agent("crash", crash, BACK_SOON)
+        + &agent(
+            "stays",
+            ignore,
+            "stop = [{ signal = \"TERM\", wait = \"300ms\" }, { signal = \"KILL\", wait = \"2s\" }]",
+        )
+        + &agent("polite", polite, "stop = [{ keys = \"/exit Enter\", wait = \"20s\" }]\n");
+    for place in Place::BOTH {
+        let mut running = fleet_at(place, &("[shutdown]\nbudget = \"60s\"\n".to_owned() + &text))?;
+        running.wait_for("both lives", || times_said(&running, "up") == 2)?;
+        running.wait_for_line("said", "stays")?;
+        running.wait_for_line("said", "polite")?;
+        running.wait_for("the restart in the record", || {
+            running
+                .record()
+                .and_then(|r| r.program("crash"))
+                .is_ok_and(|p| p.at("exit").is_null() && p.number("restarts") == Ok(1))
+        })?;
+        wait_for_pids(&running, &["stays", "polite"])?;
+        let list = ask(&running, &["list-sessions", "-F", "#{session_name}"]);
+        ensure!(list.lines().count() == 3, "{}", running.explain(&list));
+        running.signal(SIGTERM)?;
+        running.end_with(0)?;
+        let record = running.record()?;
+        for (name, by, exit) in [("crash", "SIGTERM", "SIGTERM"), ("stays", "SIGKILL", "SIGKILL")] {
+            let program = record.program(name)?;
+            ensure!(program.text("stopped_by")? == by && program.text("exit.signal")? == exit, "{program:?}");
+        }
+        let polite = record.program("polite")?;
+        ensure!(polite.text("stopped_by")? == "keys" && polite.number("exit.code")? == 0, "{polite:?}");
+        ensure!(polite.text("kind")? == "tmux" && polite.text("session")? == "agent-polite", "{polite:?}");
+        ensure!(polite.number("pid")? == polite.number("pgid")?, "{polite:?}");
+        ensure!(record.program("crash")?.number("restarts")? == 1, "{record:?}");
+        ensure!(record.list("active_tasks")?.len() == 3, "{record:?}");
+        ensure!(screen(&running, "crash")? == ["second life"], "{record:?}");
+        ensure!(screen(&running, "stays")? == ["I will not go"], "{record:?}");
+        ensure!(screen(&running, "polite")? == ["ready for a word", "/exit", "goodbye"], "{record:?}");
+        let sockets = std::fs::read_dir(running.file(&format!("tmux-{}", nix::unistd::getuid())));
+        ensure!(sockets.is_ok_and(|mut left| left.next().is_none()), "the socket is left");
+    }
+    Ok(())
+}
+
+#[test]
+fn an_end_is_known_however_soon_it_comes() -> Tested {
+    let mut text = sayer("other", "");
+    for code in [0, 1, 7, 126, 255] {
+        text += &agent(&format!("code-{code}"), &format!("echo last words; sleep 0.1; exit {code}"), "");
+    }
+    for signal in [6, 9, 15] {
+        text += &agent(&format!("signal-{signal}"), &format!("kill -{signal} $$"), "");
+    }
+    text += "[[program]]\nname = \"true\"\ncommand = [\"true\"]\ntmux = { session = \"agent-true\" }\n";
+    let running = fleet(&text)?;
+    let exit =
+        |name: &str| running.record().and_then(|record| record.program(name)).map(|p| p.at("exit").clone());
+    let is_known = |name: String| exit(&name).is_ok_and(|exit| !exit.is_null());
+    for name in ["code-0", "code-255", "signal-6", "signal-15", "true"] {
+        running.wait_for("its end in the record", || is_known(name.to_owned()))?;
+    }
+    for code in [0, 1, 7, 126, 255] {
+        running.wait_for("its end", || is_known(format!("code-{code}")))?;
+        ensure!(exit(&format!("code-{code}"))?["code"] == code, "{}", running.explain("another code"));
+        running.wait_for("its screen", || {
+            screen(&running, &format!("code-{code}")).is_ok_and(|s| s == ["last words"])
+        })?;
+    }
+    for (signal, name) in [(6, "SIGABRT"), (9, "SIGKILL"), (15, "SIGTERM")] {
+        running.wait_for("its end", || is_known(format!("signal-{signal}")))?;
+        ensure!(
+            exit(&format!("signal-{signal}"))?["signal"] == name,
+            "{}",
+            running.explain("another signal")
+        );
+    }
+    ensure!(exit("true")?["code"] == 0, "{}", running.explain("true"));
+    Ok(stop(running, 0)?)
+}
+
+#[test]
+fn a_main_agent_ends_everything_with_its_code() -> Tested {
+    let text = sayer("other", "")
+        + &agent("main", "while [ ! -s @dir/said ]; do sleep 0.01; done; exit 42", "main = true");
+    let mut running = fleet(&text)?;
+    running.end_with(42)?;
+    ensure!(running.record()?.text("reason")? == "main_exited", "{:?}", running.record());
+    Ok(())
+}
+
+#[test]
+fn a_command_that_is_not_there_is_told_as_for_any_program() -> Tested {
+    let text = "[[program]]\nname = \"main\"\nmain = true\ncommand = [\"/no/such\", \"x\"]\ntmux = { session = \"s\" }\n";
+    let mut running = fleet(text)?;
+    running.end_with(127)?;
+    ensure!(running.stderr().contains("main: cannot run /no/such: no such command"), "{}", running.stderr());
+    let mut running = fleet(
+        &text.replace("/no/such", "/bin/true").replace("main = true", "main = true\ncwd = \"/nowhere\""),
+    )?;
+    running.end_with(126)?;
+    ensure!(running.stderr().contains("cannot start /bin/true in /nowhere"), "{}", running.stderr());
+    Ok(())
+}
+
+#[test]
+fn words_and_environment_and_directory_come_as_they_were_written() -> Tested {
+    let text = "[[program]]\nname = \"a\"\ncommand = [\"sh\", \"-c\", 'for w; do echo \"<$w>\" >> @dir/said; done; \
+                echo \"$K in $PWD $(stty size)\" >> @dir/said; exec sleep 1000', \"x\", \"a b\", \"$HOME\", \"'\", \";\", \"y;\", \"#{pid}\", \"-t\"]\n\
+                env = { K = \"v w;#{pid}\" }\ncwd = \"/usr\"\ntmux = { session = \"a b\", size = \"91x17\" }\n";
+    let running = fleet(text)?;
+    running.wait_for_line("said", "v w;#{pid} in /usr 17 91")?;
+    let said = running.text("said");
+    ensure!(
+        said.starts_with("<a b>\n<$HOME>\n<'>\n<;>\n<y;>\n<#{pid}>\n<-t>\n"),
+        "{}",
+        running.explain(&said)
+    );
+    Ok(stop(running, 0)?)
+}
+
+#[test]
+fn an_interactive_shell_stops_without_waiting_for_the_whole_cascade() -> Tested {
+    let text = "[shutdown]\nbudget = \"60s\"\n[[program]]\nname = \"bash\"\ncommand = [\"bash\", \"--norc\", \"-i\"]\n\
+                tmux = { session = \"s\" }\nstop = [{ signal = \"TERM\", wait = \"50s\" }]\n";
+    let running = fleet(text)?;
+    running
+        .wait_for("the prompt", || ask(&running, &["capture-pane", "-p", "-t", "=s:"]).contains("bash"))?;
+    let record = {
+        let mut running = running;
+        running.signal(SIGTERM)?;
+        running.end_with(0)?;
+        running.record()?
+    };
+    ensure!(record.program("bash")?.text("stopped_by")? == "SIGTERM", "{record:?}");
+    ensure!(record.number("elapsed_ms")? < 20_000, "{record:?}");
+    Ok(())
+}
+
+#[test]
+fn a_signal_reaches_every_job_of_a_session_and_stopped_means_all_of_it() -> Tested {
+    // Each job has a group of its own; one ignores SIGTERM, and none is told by the shell.
+    let shell = "exec bash -c 'set -m; (trap \"\" TERM HUP; echo job >> @dir/said; while :; do sleep 1; done) & \
+                 (trap \"echo told >> @dir/said; exit\" TERM; echo second >> @dir/said; while :; do sleep 0.01; done) & \
+                 trap \"exit 5\" TERM; echo up >> @dir/said; while :; do sleep 0.01; done'";
+    let more = "stop = [{ signal = \"TERM\", wait = \"500ms\" }, { signal = \"KILL\", wait = \"5s\" }]";
+    let mut running = fleet(&agent("jobs", shell, more))?;
+    running.wait_for_line("said", "up")?;
+    running.wait_for_line("said", "job")?;
+    running.wait_for_line("said", "second")?;
+    running.signal(SIGTERM)?;
+    running.end_with(0)?;
+    let record = running.record()?;
+    let program = record.program("jobs")?;
+    ensure!(program.number("exit.code")? == 5 && program.text("stopped_by")? == "SIGKILL", "{program:?}");
+    ensure!(record.list("strays")?.is_empty(), "{record:?}");
+    ensure!(times_said(&running, "told") == 1, "{}", running.explain("not told"));
+    Ok(())
+}
+
+#[test]
+fn signals_are_forwarded_into_the_session_and_not_to_the_server() -> Tested {
+    let shell = "trap \"echo hup >> @dir/said\" HUP; echo up >> @dir/said; while :; do sleep 0.01; done";
+    let running = fleet(&agent("a", shell, ""))?;
+    running.wait_for_line("said", "up")?;
+    let before = server(&running)?.pid;
+    // It may have said so before runinit knows that it has started: then it hears it a moment later.
+    running.signal(SIGHUP)?;
+    running.wait_for_line("said", "hup")?;
+    ensure!(server(&running)?.pid == before, "{}", running.explain("the server was signalled"));
+    Ok(stop(running, 0)?)
+}
+
+#[test]
+fn when_the_server_dies_its_agents_come_back_with_it() -> Tested {
+    let text = sayer("a", BACK_SOON)
+        + &agent("deaf", "trap \"\" HUP; echo deaf >> @dir/said; while :; do sleep 0.01; done", BACK_SOON)
+        + &sayer("gone", "");
+    let running = fleet(&text)?;
+    running.wait_for("all", || ["a", "deaf", "gone"].iter().all(|name| times_said(&running, name) == 1))?;
+    wait_for_pids(&running, &["a", "deaf", "gone"])?;
+    let old = server(&running)?;
+    send(old.pid, SIGKILL)?;
+    running.wait_for("both again", || times_said(&running, "a") == 2 && times_said(&running, "deaf") == 2)?;
+    ensure!(server(&running)?.pid != old.pid, "{}", running.explain("the same server"));
+    let gone = || running.record().and_then(|record| record.program("gone"));
+    running
+        .wait_for("an end by SIGHUP", || gone().is_ok_and(|gone| gone.text("exit.signal") == Ok("SIGHUP")))?;
+    Ok(stop(running, 0)?)
+}
+
+#[test]
+fn a_server_that_hangs_delays_neither_signals_nor_the_end() -> Tested {
+    let lateness = Lateness::watch();
+    let budget = "[shutdown]\nbudget = \"6s\"\n";
+    let text = budget.to_owned()
+        + &agent(
+            "a",
+            "trap \"echo hup >> @dir/said\" HUP; echo a >> @dir/said; while :; do sleep 0.01; done",
+            "",
+        )
+        + &agent(
+            "b",
+            "trap \"\" TERM HUP; echo b >> @dir/said; while :; do sleep 0.01; done",
+            "stop = [{ keys = \"x\", wait = \"500ms\" }, { signal = \"TERM\", wait = \"500ms\" }]",
+        )
+        + "[[program]]\nname = \"p\"\nshell = \"echo p >> @dir/said; exec sleep 1000\"\n";
+    let mut running = fleet(&text)?;
+    for name in ["a", "b", "p"] {
+        running.wait_for_line("said", name)?;
+    }
+    wait_for_pids(&running, &["a", "b"])?;
+    send(server(&running)?.pid, SIGSTOP)?;
+    running.signal(SIGHUP)?;
+    running.wait_for_line("said", "hup")?;
+    running.signal(SIGTERM)?;
+    running.end_with(0)?;
+    let record = running.record()?;
+    ensure!(lateness.in_time(&record)?, "{record:?}");
+    ensure!(record.program("a")?.text("stopped_by")? == "SIGTERM", "{record:?}");
+    ensure!(record.program("b")?.text("stopped_by")? == "SIGKILL", "{record:?}");
+    Ok(())
+}
+
+#[test]
+fn fifty_agents_start_and_stop_together() -> Tested {
+    let lateness = Lateness::watch();
+    let text: String = (0..50).map(|n| sayer(&format!("a{n}"), "")).collect();
+    let mut running = fleet(&text)?;
+    running.wait_for("all fifty", || running.text("said").lines().count() == 50)?;
+    running.signal(SIGTERM)?;
+    running.end_with(0)?;
+    let record = running.record()?;
+    ensure!(lateness.in_time(&record)?, "{record:?}");
+    for n in 0..50 {
+        ensure!(record.program(&format!("a{n}"))?.text("stopped_by")? == "SIGTERM", "{record:?}");
+        ensure!(
+            screen(&running, &format!("a{n}"))? == [format!("a{n}")],
+            "{}",
+            running.explain("its screen")
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_persons_sessions_on_a_shared_server_stay() -> Tested {
+    let text = "[tmux]\nsocket = \"@dir/shared\"\n".to_owned() + &sayer("a", "");
+    let stage = stage(Place::Below, &text)?;
+    let socket = stage.path("shared");
+    // The server is a daemon that was there before; "agent-ab" begins with the name of the agent's session.
+    let tmux = format!("tmux -S {socket} -f /dev/null");
+    let script =
+        format!("{tmux} new-session -d -s agent-ab cat; {tmux} new-session -d -s mine cat; exec \"$@\"");
+    let command = command_line(&stage);
+    let mut argv = words(["sh", "-c", &script, "sh"]);
+    argv.extend(runinit(&command.each_ref().map(String::as_str), &[]));
+    let mut running = stage.start(argv)?;
+    running.wait_for_line("said", "a")?;
+    let list =
+        |running: &Running| ask_at(running, &["-S", &socket], &["list-sessions", "-F", "#{session_name}"]);
+    ensure!(list(&running) == "agent-a\nagent-ab\nmine\n", "{}", running.explain(&list(&running)));
+    running.signal(SIGTERM)?;
+    let end = running.end()?;
+    ensure!(end.code == Some(0), "{}", running.explain("its end"));
+    let tmux = end.left.iter().filter(|left| left.contains("tmux")).count();
+    ensure!(tmux == 1 && end.left.len() == 3, "{:?}", end.left);
+    Ok(())
+}
+
+#[test]
+fn a_session_that_is_somebody_elses_is_not_taken() -> Tested {
+    let text =
+        "[tmux]\nsocket = \"@dir/shared\"\n".to_owned() + &agent("a", "exec sleep 1000", "main = true");
+    let stage = stage(Place::Below, &text)?;
+    let script =
+        format!("tmux -S {} -f /dev/null new-session -d -s agent-a cat; exec \"$@\"", stage.path("shared"));
+    let command = command_line(&stage);
+    let mut argv = words(["sh", "-c", &script, "sh"]);
+    argv.extend(runinit(&command.each_ref().map(String::as_str), &[]));
+    let mut running = stage.start(argv)?;
+    let end = running.end()?;
+    ensure!(end.code == Some(126), "{}", running.explain("its code"));
+    ensure!(running.stderr().contains("duplicate session: agent-a"), "{}", running.stderr());
+    ensure!(end.left.iter().any(|left| left.contains("cat")), "{:?}", end.left);
+    Ok(())
+}
+
+#[test]
+fn what_waits_for_an_agent_starts_when_it_is_ready() -> Tested {
+    let text = sayer("first", "ready = { exec = [\"test\", \"-e\", \"@dir/said\"] }")
+        + &sayer("second", "after = [\"first\"]");
+    let running = fleet(&text)?;
+    running.wait_for_line("said", "second")?;
+    ensure!(running.text("said") == "first\nsecond\n", "{}", running.explain("the order"));
+    Ok(stop(running, 0)?)
+}
+
+/// A run that is killed, and then another one with another file. Tells what agents have said.
+fn killed_and_started_again(leftovers: &str) -> Result<Running, String> {
+    let told = |name: &str| {
+        let trap = format!("trap \"echo {name} told >> @dir/said; exit 0\" TERM");
+        agent(name, &format!("{trap}; echo {name} >> @dir/said; while :; do sleep 0.01; done"), "")
+    };
+    let stage = stage(Place::Below, &(told("a") + &told("b")))?;
+    let dir = stage.path("");
+    let second =
+        format!("[tmux]\nleftovers = \"{leftovers}\"\n{}{}", told("a"), sayer("c", "after = [\"a\"]"));
+    stage.write("second.toml", &second.replace("@dir", dir.trim_end_matches('/')), 0o644)?;
+    let [option, config, asks_record, record] = command_line(&stage);
+    let runs = [config, stage.path("second.toml")];
+    let runs = runs.map(|config| runinit(&[&option, &config, &asks_record, &record], &[]));
+    let [first, second] = runs
+        .map(|run| run.iter().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" "));
+    let running = stage.start(words(["sh", "-c", &format!("{first} & wait; exec {second}")]))?;
+    running.wait_for("both", || times_said(&running, "a") == 1 && times_said(&running, "b") == 1)?;
+    wait_for_pids(&running, &["a", "b"])?;
+    let old = server(&running)?.pid;
+    let first = running.programs().into_iter().find(|process| process.name == "runinit");
+    send(first.ok_or("no runinit")?.pid, SIGKILL)?;
+    running.wait_for_line("said", "c")?;
+    let is_same = server_of(&running).is_some_and(|server| server == old);
+    ensure_same(is_same == (leftovers == "adopt"), &running)?;
+    Ok(running)
+}
+
+fn server_of(running: &Running) -> Option<i32> {
+    // The old one is a child of the first process of the stage by now.
+    let pid = ask(running, &["display-message", "-p", "#{pid}"]).trim().parse::<i32>().ok()?;
+    running.everybody().into_iter().find(|process| process.inner_pid == pid).map(|process| process.pid)
+}
+
+fn ensure_same(holds: bool, running: &Running) -> Outcome {
+    if holds { Ok(()) } else { Err(running.explain("the wrong server")) }
+}
+
+#[test]
+fn what_a_killed_run_has_left_is_stopped_before_anything_is_started() -> Tested {
+    let running = killed_and_started_again("stop")?;
+    let said = running.text("said");
+    let in_order: Vec<&str> = said.lines().skip(2).collect();
+    let mut stopped = in_order[..2].to_vec();
+    stopped.sort_unstable();
+    ensure!(stopped == ["a told", "b told"] && in_order[2..] == ["a", "c"], "{}", running.explain(&said));
+    ensure!(running.stderr().contains("the last run was killed while running"), "{}", running.stderr());
+    Ok(stop(running, 0)?)
+}
+
+#[test]
+fn what_a_killed_run_has_left_is_taken_over_if_that_is_wanted() -> Tested {
+    let mut running = killed_and_started_again("adopt")?;
+    let said = running.text("said");
+    ensure!(said.lines().skip(2).collect::<Vec<_>>() == ["b told", "c"], "{}", running.explain(&said));
+    running.signal(SIGTERM)?;
+    running.end_with(0)?;
+    ensure!(times_said(&running, "a told") == 1, "{}", running.explain("not stopped"));
+    let record = running.record()?;
+    let program = record.program("a")?;
+    ensure!(program.text("stopped_by")? == "SIGTERM" && program.number("exit.code")? == 0, "{program:?}");
+    ensure!(record.program("b").is_err(), "{record:?}");
+    Ok(())
+}
+
+/// What people do with an agent, and an orchestrator: one is added, somebody looks at its terminal, and it goes again.
+#[test]
+fn an_agent_is_added_seen_and_removed_by_hand() -> Tested {
+    let stage = stage(Place::Below, "[[program]]\nname = \"other\"\ncommand = [\"sleep\", \"1000\"]\n")?;
+    let options = [&command_line(&stage)[..], &["--control".to_owned(), stage.path("control")]].concat();
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    let running = stage.start(runinit(&options, &[]))?;
+    running.wait_for("the socket", || running.file("control").exists())?;
+    let (control, directory) = (running.file("control"), running.file(""));
+    let ask = |words: &[&str]| -> Result<String, String> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_runinit"));
+        command.args(words).env("RUNINIT_CONTROL", &control).env("TMUX_TMPDIR", &directory);
+        let output = command.output().map_err(|e| e.to_string())?;
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        if output.status.success() { Ok(said) } else { Err(running.explain(&said)) }
+    };
+    let echo = "read line; echo \"heard: $line\"; exec sleep 1000";
+    // Behind --, so that it is the command's.
+    let start = ["start", "--name", "a", "--tmux", "s", "--control"];
+    let control_text = control.display().to_string();
+    ask(&[&start[..], &[control_text.as_str(), "--", "sh", "-c", echo]].concat())?;
+    let status: serde_json::Value =
+        serde_json::from_str(&ask(&["status", "--json"])?).map_err(|e| e.to_string())?;
+    ensure!(status["tmux_sessions"] == 1 && status["active_agents"] == 1, "{status}");
+    let programs = status["programs"].as_array().ok_or("no programs")?;
+    ensure!(programs.len() == 2, "the server is no program: {status}");
+    ensure!(programs[1]["kind"] == "tmux" && programs[1]["session"] == "s", "{status}");
+    let variables = [("TMUX_TMPDIR", directory.display().to_string()), ("TERM", "xterm".to_owned())];
+    let mut attach = vec!["env".to_owned()];
+    attach.extend(variables.map(|(name, value)| format!("{name}={value}")));
+    let runinit = env!("CARGO_BIN_EXE_runinit");
+    attach.extend([runinit, "attach", "a", "--control", &control_text].map(str::to_owned));
+    let mut pty = support::pty::Pty::start(&attach, &directory)?;
+    pty.type_in("hello\r")?;
+    pty.expect("heard: hello")?;
+    // Ctrl-b d, tmux's own way to leave.
+    pty.type_in("\x02d")?;
+    pty.end()?;
+    ask(&["restart", "a"])?;
+    ask(&["remove", "a"])?;
+    let status = ask(&["status"])?;
+    ensure!(status.contains("1 program"), "{status}");
+    Ok(stop(running, 0)?)
+}
