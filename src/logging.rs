@@ -1,7 +1,7 @@
 //! Log lines: one line each, `runinit: ` before it, on standard error, never waited for.
 
 use crate::os::log_sink::LogSink;
-use log::Level;
+use log::{Level, LevelFilter};
 use std::io::Write;
 
 /// Starts logging with an `env_logger` filter.
@@ -13,6 +13,12 @@ pub fn start(filter: &str) {
     // A logger that is there already stays.
     let _ = builder.try_init();
     std::panic::set_hook(Box::new(|info| log::error!("bug: {info}")));
+}
+
+/// The least important that a filter may let through. Only those of a single word are understood; from others everything is
+/// to be expected.
+pub fn loudest(filter: &str) -> LevelFilter {
+    filter.parse().unwrap_or(LevelFilter::Trace)
 }
 
 fn prefix(level: Level) -> &'static str {

@@ -102,6 +102,7 @@ fn start(run: Run, load: Load) -> u8 {
     let recorder =
         Recorder::new(state_file, is_init && manner.keeps_record, Clock { started: SystemTime::now() });
     plan.keeps_record = recorder.is_kept();
+    plan.heard = logging::loudest(&log);
     runtime::run(Setup {
         plan,
         load,

@@ -174,7 +174,7 @@ impl Core {
         self.programs[id.0].fault = Some(fault);
         self.programs[id.0].readiness = Readiness::NotYet { until: None };
         self.note(now, Some(id), fault.to_string());
-        self.say(Level::Error, id, &format!("{fault}; stopping it"), out);
+        self.say(Level::Error, id, format_args!("{fault}; stopping it"), out);
         self.begin_cascade(id, now, out);
     }
 

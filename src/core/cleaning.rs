@@ -157,7 +157,7 @@ impl Core {
     fn pass_failed(&mut self, why: &str, out: &mut Vec<Action>) {
         let level = if self.cleaning.is_failing { Level::Debug } else { Level::Warn };
         self.cleaning.is_failing = true;
-        out.push(Action::Say(level, format!("hygiene: a pass {why}")));
+        self.tell(level, format_args!("hygiene: a pass {why}"), out);
     }
 
     fn kill_pass(&mut self, out: &mut Vec<Action>) {

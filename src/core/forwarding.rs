@@ -31,7 +31,7 @@ impl Core {
         }
         if let Some(starting) = self.ids().find(|id| self.is_main_waiting(*id)) {
             self.early.insert(signal);
-            self.say(Level::Debug, starting, &format!("{signal} is kept until it has started"), out);
+            self.say(Level::Debug, starting, format_args!("{signal} is kept until it has started"), out);
         }
         if signal == Signal::CONT {
             // First: a program that goes on in the background and reads is stopped at once again (SIGTTIN).

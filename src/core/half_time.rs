@@ -64,7 +64,7 @@ impl Core {
         }
         let after = format_ms(now.saturating_sub(shutdown.began));
         let text = format!("after {after} of {} still there: {who}", format_ms(length));
-        out.push(Action::Say(Level::Warn, text));
+        self.tell(Level::Warn, text, out);
         self.note(now, None, format!("half of the budget: {many} still there"));
         self.record_soon(now);
     }

@@ -102,7 +102,7 @@ impl Core {
             }
             State::Leaderless { pgid: None } if told.is_empty() => {
                 let many = if others.len() == 1 { "process goes" } else { "processes go" };
-                self.say(Level::Info, id, &format!("{} {many} on outside its group", others.len()), out);
+                self.say(Level::Info, id, format_args!("{} {many} on outside its group", others.len()), out);
             }
             State::Stopping { leader: None, .. } if !is_empty => {
                 self.go_on_without_leader(id, now, out);

@@ -72,6 +72,7 @@ use program::{Fate, Program, State};
 use shutdown::Shutdown;
 use signal::Signal;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::time::Duration;
 use timeline::Timeline;
 
@@ -307,8 +308,19 @@ impl Core {
         self.timeline.add(now, id, event.into());
     }
 
-    fn say(&self, level: Level, id: ProgramId, text: &str, out: &mut Vec<Action>) {
-        out.push(Action::Say(level, format!("{}: {text}", self.name(id))));
+    fn say(&self, level: Level, id: ProgramId, text: impl Display, out: &mut Vec<Action>) {
+        self.tell(level, format_args!("{}: {text}", self.name(id)), out);
+    }
+
+    /// What nobody hears is not put into words.
+    fn tell(&self, level: Level, text: impl Display, out: &mut Vec<Action>) {
+        if self.hears(level) {
+            out.push(Action::Say(level, text.to_string()));
+        }
+    }
+
+    fn hears(&self, level: Level) -> bool {
+        level <= self.plan.heard
     }
 
     fn record_soon(&mut self, now: Moment) {

@@ -8,6 +8,7 @@ use super::policy::{Backoff, Health, Ready, Restart};
 use super::process::Pid;
 use super::signal::Signal;
 use crate::tmux::{Session, Socket};
+use log::LevelFilter;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -40,6 +41,8 @@ pub struct Plan {
     pub end: End,
     /// Somebody keeps a record, and wants to know when there is something new for it.
     pub keeps_record: bool,
+    /// What is less important than this is not said.
+    pub heard: LevelFilter,
     /// The signal that has the plan read again, instead of being forwarded.
     pub reload_on: Option<Signal>,
     /// What is cleaned up behind agents.
@@ -69,6 +72,7 @@ impl Plan {
             terminal_stops: TerminalStops::default(),
             end: End::Sweep,
             keeps_record: true,
+            heard: LevelFilter::Trace,
             reload_on: None,
             hygiene: None,
             seed: 0,

@@ -49,7 +49,7 @@ impl Core {
         let [same, changed, new] = counts;
         let text = format!("read again: {same} the same, {changed} changed, {new} new, {} gone", gone.len());
         self.note(now, None, text.clone());
-        out.push(Action::Say(Level::Info, text));
+        self.tell(Level::Info, text, out);
         self.record_soon(now);
         self.end_if_nobody_is_left(now, out);
     }

@@ -99,7 +99,9 @@ impl Core {
             sweep: None,
         };
         self.note(now, None, "shutdown");
-        out.push(Action::Say(Level::Info, self.why(&shutdown)));
+        if self.hears(Level::Info) {
+            self.tell(Level::Info, self.why(&shutdown), out);
+        }
         self.shutdown = Some(shutdown);
         // How anybody is does not matter any more, and nobody is to be stopped before those that depend on it.
         for id in self.ids() {
@@ -129,7 +131,7 @@ impl Core {
         shutdown.half_at = None;
         shutdown.kill_at = Some(now);
         shutdown.ends_at = Some(shutdown.ends_at.map_or(now + NOW_LASTS, |end| end.min(now + NOW_LASTS)));
-        out.push(Action::Say(Level::Warn, "a second signal: killing everything now".to_owned()));
+        self.tell(Level::Warn, "a second signal: killing everything now", out);
         self.note(now, None, "a second signal: now");
         self.kill_all(now, out);
     }
@@ -220,7 +222,7 @@ impl Core {
             0 => (Level::Info, String::new()),
             n => (Level::Error, format!("; {n} processes survived SIGKILL")),
         };
-        out.push(Action::Say(level, format!("stopped in {took}, exit code {code}{left}")));
+        self.tell(level, format_args!("stopped in {took}, exit code {code}{left}"), out);
         self.note(now, None, "stopped");
         self.finished = true;
         self.record_due = None;

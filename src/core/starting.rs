@@ -97,7 +97,7 @@ impl Core {
                 let wait = FIRST_RETRY.saturating_mul(1 << tries.min(16)).min(LONGEST_RETRY);
                 self.programs[id.0].state = State::Waiting { not_before: now + wait, tries: tries + 1 };
                 if tries == 0 {
-                    self.say(Level::Warn, id, &format!("{}; trying again", failure.message), out);
+                    self.say(Level::Warn, id, format_args!("{}; trying again", failure.message), out);
                 }
                 // Lost while tmux was asked to start it, perhaps.
                 self.end_if_it_waits_in_vain(id, now, out);
@@ -121,7 +121,7 @@ impl Core {
         let is_taken_over = self.plan.programs[id.0].runs_as == Some(leader);
         let how = if is_taken_over { "taken over" } else { "started" };
         self.note(now, Some(id), how);
-        self.say(Level::Info, id, &format!("{how}, pid {leader}"), out);
+        self.say(Level::Info, id, format_args!("{how}, pid {leader}"), out);
         let mut early = std::mem::take(&mut self.programs[id.0].early);
         if self.plan.programs[id.0].main {
             early.append(&mut self.early);

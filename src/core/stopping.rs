@@ -266,7 +266,7 @@ impl Core {
             return;
         }
         self.note(now, Some(id), format!("stop command {exit}"));
-        self.say(Level::Warn, id, &format!("its stop command {exit}"), out);
+        self.say(Level::Warn, id, format_args!("its stop command {exit}"), out);
         // Without a leader there may be nothing left to stop; the probe will tell.
         if self.programs[id.0].leader().is_some() {
             self.next_step(id, now, out);

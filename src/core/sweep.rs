@@ -211,7 +211,7 @@ impl Core {
             self.note(now, None, format!("{signal} to {found} strays"));
             let many = if found == 1 { "process" } else { "processes" };
             let text = format!("{signal} to {found} {many} that nobody manages");
-            out.push(Action::Say(Level::Info, text));
+            self.tell(Level::Info, text, out);
             self.record_soon(now);
         }
         if self.shutdown.as_ref().and_then(|s| s.sweep.as_ref()).is_some_and(|sweep| sweep.is_last) {

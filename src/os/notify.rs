@@ -61,7 +61,8 @@ impl NotifySocket {
 
     /// The next message, if there is one.
     pub fn read(&self) -> Option<Message> {
-        let mut buffer = [0u8; MESSAGE_LIMIT];
+        // On the heap: inlined, it would lie in the loop's frame for ever.
+        let mut buffer = vec![0; MESSAGE_LIMIT];
         let mut control = nix::cmsg_space!(nix::sys::socket::UnixCredentials);
         let mut slices = [IoSliceMut::new(&mut buffer)];
         // MSG_CMSG_CLOEXEC: a sender may attach descriptors, which are closed unseen.

@@ -91,7 +91,8 @@ impl Runtime {
     /// Reads what there is, and says it. True if there may be more.
     pub(super) fn hear_pass(&mut self) -> bool {
         let Some(pipe) = &self.cleaning.pipe else { return false };
-        let mut bytes = [0; READING];
+        // On the heap: inlined, it would lie in the loop's frame for ever.
+        let mut bytes = vec![0; READING];
         match nix::unistd::read(pipe, &mut bytes) {
             Ok(length @ 1..) => {
                 self.cleaning.hear(&bytes[..length]);

@@ -178,6 +178,9 @@ pub fn run(mut setup: Setup) -> u8 {
     if let Some(terminal) = &runtime.terminal {
         terminal.take_back(was_killed);
     }
+    drop(runtime.control.take());
+    // The process ends, and the kernel has its memory back sooner than all of it is freed piece by piece.
+    std::mem::forget(runtime);
     code
 }
 
@@ -239,7 +242,9 @@ impl Runtime {
 
     /// After the record, which tells more and must not wait.
     fn write_last_words(&self) {
-        if let (Some(log), Some(words)) = (&self.termination_log, self.core.last_words(self.now())) {
+        if let Some(log) = &self.termination_log
+            && let Some(words) = self.core.last_words(self.now())
+        {
             log.write(&words);
         }
     }

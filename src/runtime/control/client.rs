@@ -115,7 +115,8 @@ impl Client {
 
 /// One reading. The end counts as the end of the line: `printf '{..}' | nc -N` needs no newline.
 fn read(socket: &OwnedFd, line: &mut Vec<u8>) -> Served {
-    let mut bytes = [0; READING];
+    // On the heap: inlined, it would lie in the loop's frame for ever.
+    let mut bytes = vec![0; READING];
     match nix::unistd::read(socket, &mut bytes) {
         Ok(0) if line.is_empty() => Served::Over,
         Ok(0) => Served::Request(std::mem::take(line)),
