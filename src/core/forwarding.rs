@@ -22,6 +22,7 @@ impl Core {
             return;
         }
         if self.plan.stops_on.contains(&signal) {
+            self.is_settled = false;
             match &self.shutdown {
                 None => self.begin_shutdown(Reason::Asked, Some(received), now, out),
                 Some(shutdown) if shutdown.received.is_some() => self.stop_now(now, out),

@@ -101,6 +101,8 @@ pub struct Core {
     /// Nobody who has left a group is looked for before.
     seek_from: Moment,
     finished: bool,
+    /// Nothing has happened since the last tick but signals that were only handed on.
+    is_settled: bool,
 }
 
 /// What a child was started for.
@@ -143,6 +145,7 @@ impl Core {
             record_due: None,
             seek_from: Moment::ZERO,
             finished: false,
+            is_settled: false,
         };
         core.programs[count..].iter_mut().for_each(|left| left.fate = Fate::Removed);
         core
@@ -155,6 +158,7 @@ impl Core {
             return;
         }
         let is_tick = matches!(event, Event::Tick);
+        self.is_settled = is_tick || (self.is_settled && matches!(event, Event::Signal(_)));
         match event {
             Event::Tick => {}
             Event::Reaped(reaped) => self.on_reaped(&reaped, now, out),
@@ -217,6 +221,11 @@ impl Core {
             self.record_due = None;
             out.push(Action::Record);
         }
+    }
+
+    /// True if the next tick changes nothing before [`deadline`](Self::deadline): a signal on its way costs none.
+    pub fn is_settled(&self) -> bool {
+        self.is_settled
     }
 
     /// When something is to be done if nothing happens; `None`: never.

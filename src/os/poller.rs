@@ -1,8 +1,8 @@
 //! The one place where runinit waits.
 //!
-//! Signals come by a descriptor of their own, asked for with poll(2): a wrapper has no other, and pays for no more.
-//! Everything else is held by an epoll instance, made with the first of them, whose own descriptor is polled beside the
-//! signals'. So signals are seen in every round, however many others are ready.
+//! Signals come by a descriptor of their own, asked for with poll(2). Everything else is held by an epoll instance, made with
+//! the first of them, whose own descriptor is polled beside the signals'. So signals are seen in every round, however many
+//! others are ready. A wrapper has no others, and waits for signals by name ([`Signals::wait`](super::signals::Signals::wait)).
 //!
 //! All is level-triggered: what was not read is told again. A report is a hint and no promise, so whoever gets it reads or
 //! writes without waiting.
@@ -91,6 +91,11 @@ impl Poller {
             Some(Err(Errno::ENOENT)) | None => Ok(()),
             Some(deleted) => deleted,
         }
+    }
+
+    /// True if nothing but signals is waited for.
+    pub fn is_empty(&self) -> bool {
+        self.epoll.is_none()
     }
 
     /// Waits until something is ready or the time is over; without a time, until something is. True if signals may have

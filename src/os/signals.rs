@@ -1,4 +1,4 @@
-//! Signals as messages: everything is blocked and read from a descriptor.
+//! Signals as messages: everything is blocked, and waited for by name or read from a descriptor.
 //!
 //! No handler is ever installed. So no handler can run in a child between fork and exec and swallow what was meant for
 //! the program, every disposition stays as it was inherited, and a real-time signal that came three times is read three
@@ -9,6 +9,7 @@ use super::raw;
 use crate::core::signal::Signal;
 use nix::errno::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 /// What came in at the start, to be handed on to every program as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +75,14 @@ const INFO_SIZE: usize = 128;
 const BATCH: usize = 4;
 
 impl Signals {
+    /// Waits for one where nothing else is waited for: poll(2) and read(2) would be one system call more. False if the time
+    /// is over, or for no reason at all (EINTR, when this process was stopped and goes on).
+    pub fn wait(&self, time: Option<Duration>, arrived: &mut Vec<Arrived>) -> bool {
+        let signal = raw::wait_for_signal(u64::MAX, time);
+        arrived.extend(signal.ok().and_then(|info| arrival(info.number, info.code, info.pid, info.uid)));
+        signal.is_ok()
+    }
+
     /// The descriptor, for poll(2).
     pub fn as_fd(&self) -> BorrowedFd<'_> {
         self.descriptor.as_fd()
@@ -100,6 +109,10 @@ fn decode(info: &[u8]) -> Option<Arrived> {
     let code = i32::from_ne_bytes(word(8)?);
     let pid = i32::from_ne_bytes(word(12)?);
     let uid = u32::from_ne_bytes(word(16)?);
+    arrival(number, code, pid, uid)
+}
+
+fn arrival(number: i32, code: i32, pid: i32, uid: u32) -> Option<Arrived> {
     // SI_USER is 0, SI_QUEUE and SI_TKILL are negative; what the kernel sends has a positive code (sigaction(2)).
     Some(Arrived { signal: Signal::new(number)?, sender: (code <= 0).then_some((pid, uid)) })
 }

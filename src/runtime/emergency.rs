@@ -6,7 +6,6 @@ use crate::core::event::Look;
 use crate::core::process::Pid;
 use crate::core::shutdown::INTERNAL_ERROR;
 use crate::core::signal::Signal;
-use crate::os::poller::Poller;
 use crate::os::{kill, processes, reap};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -35,9 +34,7 @@ impl Runtime {
             } else {
                 self.ask_all(&left, &mut asked);
             }
-            // For signals alone.
-            Poller::default().wait(self.signals.as_fd(), Some(LOOK_EVERY), &mut Vec::new());
-            while self.signals.read(&mut arrived) {}
+            self.signals.wait(Some(LOOK_EVERY), &mut arrived);
             arrived.clear();
         }
         let now: Moment = self.now();

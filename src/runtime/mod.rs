@@ -125,7 +125,7 @@ struct Runtime {
     marks: Marks,
     exit_code: Option<u8>,
     /// Empty between two events; kept, since a signal on its way should not wait for memory.
-    room: (VecDeque<Event>, Vec<Action>),
+    room: Option<(VecDeque<Event>, Vec<Action>)>,
 }
 
 /// Runs the plan to its end and returns runinit's exit code. A panic inside ends everything that was started and is
@@ -166,7 +166,7 @@ pub fn run(mut setup: Setup) -> u8 {
         lets_go: setup.lets_go,
         marks,
         exit_code: None,
-        room: Default::default(),
+        room: None,
     };
     let ended = catch_unwind(AssertUnwindSafe(|| runtime.run(cgroups)));
     let code = ended.unwrap_or_else(|_| runtime.end_after_panic());
@@ -197,17 +197,23 @@ impl Runtime {
         self.open_control();
         inject_fault();
         let mut is_more = true;
-        let mut ready = Vec::new();
+        let (mut ready, mut arrived) = (Vec::new(), Vec::new());
         loop {
             if let Some(code) = self.exit_code {
                 return code;
             }
-            let deadlines = [self.core.deadline(), self.pressure_deadline(), self.control_deadline()];
+            let tick_at = self.core.deadline();
+            let deadlines = [tick_at, self.pressure_deadline(), self.control_deadline()];
             let deadline = deadlines.into_iter().flatten().min();
             let wait = deadline.map(|at| at.saturating_sub(self.now()));
             let wait = [wait, self.outputs.retry_after()].into_iter().flatten().min();
             let wait = if is_more { Some(Moment::ZERO) } else { wait };
-            let is_signalled = self.poller.wait(self.signals.as_fd(), wait, &mut ready);
+            let is_wrapper = self.poller.is_empty();
+            let is_signalled = if is_wrapper {
+                self.signals.wait(wait, &mut arrived)
+            } else {
+                self.poller.wait(self.signals.as_fd(), wait, &mut ready)
+            };
             let now = self.now();
             // A passed deadline is a reason to look for exits too; pipes that are never quiet are none.
             let is_to_hear = is_signalled || is_more || ready.is_empty();
@@ -216,9 +222,13 @@ impl Runtime {
                 self.serve(&mut ready, now);
             }
             if is_to_hear {
-                is_more = self.hear_signals(now, is_more || !is_signalled);
+                let more_signals = !is_wrapper && self.signals.read(&mut arrived);
+                let left = self.hear_signals(&mut arrived, now, is_more || !is_signalled);
+                is_more = more_signals || left == Left::Perhaps;
             }
-            self.handle(Event::Tick, now);
+            if !self.core.is_settled() || tick_at.is_some_and(|at| at <= now) {
+                self.handle(Event::Tick, now);
+            }
             self.look_at_pressure(now);
             self.attend_clients(now);
             self.outputs.end_round(&mut self.poller);
@@ -271,13 +281,14 @@ impl Runtime {
         self.outputs.end_round(&mut self.poller);
     }
 
-    /// Takes in exits and signals. True if more may be waiting already.
-    fn hear_signals(&mut self, now: Moment, is_to_reap: bool) -> bool {
-        let mut arrived = Vec::new();
-        let more_signals = self.signals.read(&mut arrived);
+    /// Takes in signals, and before them exits.
+    fn hear_signals(&mut self, arrived: &mut Vec<Arrived>, now: Moment, is_to_reap: bool) -> Left {
         let mut changed = Changed::default();
-        // A SIGCHLD stands for every change since the last one was read, so without one nobody has ended.
-        let is_to_reap = is_to_reap || arrived.iter().any(|arrived| arrived.signal == Signal::CHLD);
+        // A SIGCHLD stands for every change since the last one was read, so without one nobody has ended. One that comes
+        // after a wish to stop is waited for by a number above it (signal(7)), but has happened before.
+        let stops_on = &self.core.plan().stops_on;
+        let tells = |signal: &Signal| *signal == Signal::CHLD || stops_on.contains(signal);
+        let is_to_reap = is_to_reap || arrived.iter().any(|arrived| tells(&arrived.signal));
         let left = if is_to_reap { reap::reap(&mut changed) } else { Left::Alive };
         if !changed.reaped.is_empty() {
             self.handle(Event::Reaped(changed.reaped), now);
@@ -287,12 +298,12 @@ impl Runtime {
         for (pid, signal) in changed.stopped {
             self.handle(Event::Stopped(pid, signal), now);
         }
-        for signal in arrived {
+        for signal in arrived.drain(..) {
             if let Some(received) = self.understand(signal) {
                 self.handle(Event::Signal(received), now);
             }
         }
-        more_signals || left == Left::Perhaps
+        left
     }
 
     fn understand(&mut self, arrived: Arrived) -> Option<Received> {
@@ -319,7 +330,7 @@ impl Runtime {
 
     /// Steps the core with an event, and with everything that comes of it.
     fn handle(&mut self, event: Event, now: Moment) {
-        let (mut events, mut actions) = std::mem::take(&mut self.room);
+        let (mut events, mut actions) = self.room.take().unwrap_or_default();
         events.push_back(event);
         while let Some(event) = events.pop_front() {
             if let Some(narrator) = &mut self.narrator {
@@ -331,7 +342,7 @@ impl Runtime {
                 events.extend(self.tmux.take_ended());
             }
         }
-        self.room = (events, actions);
+        self.room = Some((events, actions));
     }
 }
 

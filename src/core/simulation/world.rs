@@ -212,7 +212,8 @@ impl World {
             self.handle(Event::Reloaded(Box::new(plan)), now)?;
         }
         self.go_on_meanwhile();
-        self.handle(Event::Tick, now)
+        let is_due = self.core.deadline().is_some_and(|at| at <= now);
+        if is_due || !self.core.is_settled() { self.handle(Event::Tick, now) } else { Ok(()) }
     }
 
     /// What programs say, and answers to questions.

@@ -11,11 +11,13 @@ pub(super) use namespace::{accompany, return_children, unshare_children};
 
 use libc::{c_char, c_int};
 use nix::errno::Errno;
+use nix::sys::time::TimeSpec;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
+use std::time::Duration;
 
 /// The size of the kernel's own signal set, in bytes: 64 signals.
 const KERNEL_SET_SIZE: usize = 8;
@@ -43,6 +45,32 @@ pub(super) fn pending_signals() -> u64 {
     // SAFETY: the pointer is to a live set of the size given.
     unsafe { libc::syscall(libc::SYS_rt_sigpending, &raw mut pending, KERNEL_SET_SIZE) };
     pending
+}
+
+/// A signal, as sigaction(2) tells of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SignalInfo {
+    pub(super) number: i32,
+    pub(super) code: i32,
+    /// Without meaning where nobody has sent it.
+    pub(super) pid: i32,
+    pub(super) uid: u32,
+}
+
+/// `rt_sigtimedwait(2)` for the signals in the mask, which must be blocked; for ever without a time. The C library's would say
+/// of what tgkill(2) sends that kill(2) does.
+pub(super) fn wait_for_signal(mask: u64, time: Option<Duration>) -> nix::Result<SignalInfo> {
+    let time = time.map(TimeSpec::from_duration);
+    let until = time.as_ref().map_or(ptr::null(), |time| ptr::from_ref(time.as_ref()));
+    // SAFETY: siginfo_t is plain data, for which zeroes are a value; all pointers are to live values, and the set is of the
+    // size given. si_pid and si_uid are read as numbers whatever the union holds.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        let set = &raw const mask;
+        let result = libc::syscall(libc::SYS_rt_sigtimedwait, set, &raw mut info, until, KERNEL_SET_SIZE);
+        Errno::result(result)?;
+        Ok(SignalInfo { number: info.si_signo, code: info.si_code, pid: info.si_pid(), uid: info.si_uid() })
+    }
 }
 
 /// signalfd(2), non-blocking and close-on-exec, for the signals in the mask.
