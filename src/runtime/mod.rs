@@ -197,12 +197,15 @@ impl Runtime {
         self.open_control();
         inject_fault();
         let mut is_more = true;
+        let (mut tick_at, mut has_ticked) = (None, true);
         let (mut ready, mut arrived) = (Vec::new(), Vec::new());
         loop {
             if let Some(code) = self.exit_code {
                 return code;
             }
-            let tick_at = self.core.deadline();
+            if !self.core.is_settled() || has_ticked {
+                tick_at = self.core.deadline();
+            }
             let deadlines = [tick_at, self.pressure_deadline(), self.control_deadline()];
             let deadline = deadlines.into_iter().flatten().min();
             let wait = deadline.map(|at| at.saturating_sub(self.now()));
@@ -226,7 +229,8 @@ impl Runtime {
                 let left = self.hear_signals(&mut arrived, now, is_more || !is_signalled);
                 is_more = more_signals || left == Left::Perhaps;
             }
-            if !self.core.is_settled() || tick_at.is_some_and(|at| at <= now) {
+            has_ticked = !self.core.is_settled() || tick_at.is_some_and(|at| at <= now);
+            if has_ticked {
                 self.handle(Event::Tick, now);
             }
             self.look_at_pressure(now);
