@@ -8,6 +8,7 @@ use super::{Fleet, Init, MainCommand, graph, hygiene, identity, tmux};
 use crate::core::budget::Budget;
 use crate::core::plan::Tmux;
 use crate::core::signal::Signal;
+use std::collections::BTreeSet;
 use std::path::Path;
 use toml::de::{DeTable, Error};
 
@@ -53,12 +54,10 @@ pub(super) fn read(report: &Report<'_>, main: MainCommand, etc: &Path) -> Fleet 
 
 /// One slip often makes the parser stumble several times; the first one on a line is the one to mend.
 fn report_syntax(report: &Report<'_>, errors: &[Error]) {
-    let mut lines = Vec::new();
+    let mut lines = BTreeSet::new();
     for error in errors {
         let offset = error.span().map_or(0, |span| span.start);
-        let line = report.line(offset);
-        if !lines.contains(&line) {
-            lines.push(line);
+        if lines.insert(report.line(offset)) {
             report.add(offset, error.message().to_owned());
         }
     }
