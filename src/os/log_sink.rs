@@ -38,7 +38,8 @@ impl Write for LogSink {
             }
             self.dropped = 0;
         }
-        if outlet.write(&line[..line.len().min(AT_ONCE)]).is_err() {
+        let written = if line.len() > AT_ONCE { outlet.write(&cut(line)) } else { outlet.write(line) };
+        if written.is_err() {
             self.dropped += 1;
         }
         Ok(line.len())
@@ -46,5 +47,28 @@ impl Write for LogSink {
 
     fn flush(&mut self) -> Result<()> {
         Ok(())
+    }
+}
+
+/// The beginning of a line that is too long to be written at once. It is a line still.
+fn cut(line: &[u8]) -> Vec<u8> {
+    const END: &str = "...\n";
+    let is_inside = |at: usize| line[at] & 0b1100_0000 == 0b1000_0000;
+    let most = AT_ONCE - END.len();
+    let length = (0..=most).rev().find(|&at| !is_inside(at)).unwrap_or(most);
+    [&line[..length], END.as_bytes()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_is_too_long_stays_a_line() {
+        for line in ["a".repeat(5000), "é".repeat(2500), format!("a{}", "é".repeat(2500))] {
+            let cut = String::from_utf8(cut(format!("{line}\n").as_bytes())).unwrap();
+            assert!(cut.len() <= AT_ONCE && cut.len() > AT_ONCE - 2, "{}", cut.len());
+            assert!(cut.ends_with("...\n") && line.starts_with(&cut[..cut.len() - 4]));
+        }
     }
 }
