@@ -2,7 +2,7 @@
 
 mod support;
 
-use libc::{SIGKILL, SIGTERM};
+use libc::{SIGINT, SIGKILL, SIGTERM};
 use nix::unistd::geteuid;
 use std::path::Path;
 use support::{
@@ -222,6 +222,28 @@ fn a_drill_that_is_killed_takes_its_fleet_along() -> Tested {
             "{}",
             running.explain("its fleet is still there")
         );
+    }
+    Ok(())
+}
+
+#[test]
+fn one_that_is_interrupted_stops_its_fleet_and_tidies_up() -> Tested {
+    let text = "[[program]]\nname = \"p\"\nshell = '@hear p --end 15'\n\
+                ready = { file = \"/nowhere/at/all\", timeout = \"1m\" }\n";
+    for signal in [SIGINT, SIGTERM] {
+        let mut running = start(Stage::new(Place::Below)?, text, &[])?;
+        running.wait_for_line("p", "ready")?;
+        running.signal(signal)?;
+        let End { code, left, .. } = running.end()?;
+        ensure!(left.is_empty(), "{}", running.explain(&format!("somebody is left: {left:?}")));
+        ensure!(code == Some(1), "{}", running.explain(&format!("code {code:?}")));
+        ensure!(
+            running.stderr().contains("drill: interrupted by SIG"),
+            "{}",
+            running.explain("nobody says why")
+        );
+        running.wait_for_line("p", "15")?;
+        nothing_is_left(&running)?;
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ use crate::core::plan::Plan;
 use crate::core::process::Pid;
 use crate::core::signal::Signal;
 use crate::explain::{Screen, Told};
+use crate::os::interruption::Interruption;
 use crate::os::kill;
 use crate::os::namespace::{self, Started};
 use crate::record::Phase;
@@ -18,6 +19,7 @@ use humantime::format_duration;
 use place::Place;
 use std::ffi::OsString;
 use std::fmt::Write;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -25,6 +27,9 @@ use verdict::Before;
 
 /// How often the record is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// How often it is looked whether the fleet has stopped: its end is what the record tells, not this.
+const STOP_LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// How it went.
 #[derive(Debug)]
@@ -40,6 +45,8 @@ pub struct Report {
 /// # Errors
 /// The fleet could not be started, or left no record, for people.
 pub fn drill(asked: &Drill, plan: &Plan, screen: Screen) -> Result<Report, String> {
+    let interruption =
+        Interruption::listen().map_err(|errno| format!("cannot listen for signals: {}", errno.desc()))?;
     let place = Place::new()?;
     let own =
         std::env::current_exe().map_err(|error| format!("runinit's own file cannot be found: {error}"))?;
@@ -49,16 +56,19 @@ pub fn drill(asked: &Drill, plan: &Plan, screen: Screen) -> Result<Report, Strin
         // A tmux server of the drill must not be anybody else's.
         command.env("TMUX_TMPDIR", place.directory());
         command.env(DRILL, "1");
+        // Ctrl-C is for the drill, which stops the fleet and tidies up.
+        command.process_group(0);
         if asked.quiet {
             command.stdout(Stdio::null()).stderr(Stdio::null());
         }
         command
     };
-    let mut started = namespace::start(command).map_err(|error| format!("{}: {error}", own.display()))?;
-    let before = until_ready(&mut started, &place, plan, asked.ready_within)?;
+    let mut started = namespace::start(interruption.mask(), command)
+        .map_err(|error| format!("{}: {error}", own.display()))?;
+    let before = until_ready(&mut started, &place, plan, asked.ready_within, &interruption)?;
     let status = match before {
         Before::Ended(status) => status,
-        Before::Ready | Before::NotReady(_) | Before::Failed => stop(&mut started)?,
+        Before::Ready | Before::NotReady(_) | Before::Failed => stop(&mut started, &interruption)?,
     };
     let told = Told::read(&place.record()).map_err(|why| format!("the fleet ended with {status}; {why}"))?;
     if let Some(svg) = &asked.svg {
@@ -93,6 +103,7 @@ fn until_ready(
     place: &Place,
     plan: &Plan,
     within: Duration,
+    interruption: &Interruption,
 ) -> Result<Before, String> {
     let lost = |error: std::io::Error| format!("the fleet is lost: {error}");
     let end = Instant::now() + within;
@@ -111,6 +122,10 @@ fn until_ready(
         if record.is_some_and(|record| verdict::is_hopeless(record, plan)) {
             return Ok(Before::Failed);
         }
+        if let Some(signal) = interruption.next() {
+            stop(started, interruption)?;
+            return Err(interrupted(signal));
+        }
         if Instant::now() >= end {
             return Ok(Before::NotReady(unready.unwrap_or_default()));
         }
@@ -118,13 +133,34 @@ fn until_ready(
     }
 }
 
-fn stop(started: &mut Started) -> Result<ExitStatus, String> {
-    let lost = |error: &dyn std::fmt::Display| format!("the fleet is lost: {error}");
-    // It is not reaped yet, so its number is nobody else's.
-    if let Some(pid) = Pid::new(started.child.id().cast_signed()) {
-        kill::process(pid, Signal::TERM).map_err(|errno| lost(&errno.desc()))?;
+/// To be interrupted here means now: a second signal to the fleet.
+fn stop(started: &mut Started, interruption: &Interruption) -> Result<ExitStatus, String> {
+    terminate(started)?;
+    let mut by = None;
+    loop {
+        match (started.child.try_wait(), by) {
+            (Ok(Some(status)), None) => return Ok(status),
+            (Ok(Some(_)), Some(signal)) => return Err(interrupted(signal)),
+            (Ok(None), _) => {}
+            (Err(error), _) => return Err(format!("the fleet is lost: {error}")),
+        }
+        if let Some(signal) = interruption.next() {
+            by = Some(signal);
+            terminate(started)?;
+        }
+        sleep(STOP_LOOK_EVERY);
     }
-    started.child.wait().map_err(|error| lost(&error))
+}
+
+fn terminate(started: &Started) -> Result<(), String> {
+    // It is not reaped yet, so its number is nobody else's.
+    let pid = Pid::new(started.child.id().cast_signed());
+    pid.map_or(Ok(()), |pid| kill::process(pid, Signal::TERM))
+        .map_err(|errno| format!("the fleet is lost: {}", errno.desc()))
+}
+
+fn interrupted(by: Signal) -> String {
+    format!("drill: interrupted by {by}; the fleet was stopped")
 }
 
 fn report(told: &Told, plan: &Plan, before: &Before, within: Duration, screen: Screen) -> Report {

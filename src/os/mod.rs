@@ -9,6 +9,7 @@ pub mod control_socket;
 pub mod descriptors;
 pub mod environment;
 pub mod inheritance;
+pub mod interruption;
 pub mod kernel_session;
 pub mod kill;
 pub mod log_sink;

@@ -15,19 +15,19 @@ pub struct Started {
     pub is_alone: bool,
 }
 
-/// Starts a command as PID 1 of a namespace, and where the system does not allow that (it needs `CAP_SYS_ADMIN`), beside
+/// Starts a command with this signal mask as PID 1 of a namespace, and where the system does not allow that (it needs `CAP_SYS_ADMIN`), beside
 /// everybody else.
 ///
 /// # Errors
 /// The command cannot be started at all.
-pub fn start(command: impl Fn() -> Command) -> io::Result<Started> {
+pub fn start(mask: u64, command: impl Fn() -> Command) -> io::Result<Started> {
     // Ignored, it would keep the child's end from being told.
     raw::set_sigchld_ignored(false);
     if let Ok(own) = File::open("/proc/self/ns/pid")
         && raw::unshare_children().is_ok()
     {
         let mut first = command();
-        raw::accompany(&mut first, true);
+        raw::accompany(&mut first, mask, true);
         let child = first.spawn();
         raw::return_children(own.as_fd());
         if let Ok(child) = child {
@@ -35,6 +35,6 @@ pub fn start(command: impl Fn() -> Command) -> io::Result<Started> {
         }
     }
     let mut beside = command();
-    raw::accompany(&mut beside, false);
+    raw::accompany(&mut beside, mask, false);
     beside.spawn().map(|child| Started { child, is_alone: false })
 }

@@ -86,10 +86,15 @@ pub(super) fn signal_descriptor(mask: u64) -> nix::Result<OwnedFd> {
 
 /// True if SIGCHLD was inherited as ignored. The kernel then reaps children itself and wait(2) finds none.
 pub(super) fn is_sigchld_ignored() -> bool {
+    is_ignored(libc::SIGCHLD)
+}
+
+/// True if this signal does nothing to this process.
+pub(super) fn is_ignored(signal: c_int) -> bool {
     // SAFETY: a null new action only asks; sigaction is plain data, for which zeroes are a value.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
-        libc::sigaction(libc::SIGCHLD, ptr::null(), &raw mut action);
+        libc::sigaction(signal, ptr::null(), &raw mut action);
         action.sa_sigaction == libc::SIG_IGN
     }
 }

@@ -20,8 +20,8 @@ pub(in crate::os) fn return_children(namespace: BorrowedFd<'_>) {
     unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWPID) };
 }
 
-/// Has a command end with SIGTERM when this process ends, and, as the first of a PID namespace, see its own /proc.
-pub(in crate::os) fn accompany(command: &mut Command, is_first: bool) {
+/// Has a command start with this signal mask, end with SIGTERM when this process ends, and, as the first of a PID namespace, see its own /proc.
+pub(in crate::os) fn accompany(command: &mut Command, mask: u64, is_first: bool) {
     let prepare = move || {
         // Kept across exec, except that of a set-uid program (prctl(2)).
         call(|| unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM as c_ulong) })?;
@@ -30,6 +30,7 @@ pub(in crate::os) fn accompany(command: &mut Command, is_first: bool) {
             mount(c"none", c"/", c"", libc::MS_REC | libc::MS_PRIVATE)?;
             mount(c"proc", c"/proc", c"proc", libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC)?;
         }
+        super::set_signal_mask(mask);
         Ok(())
     };
     // SAFETY: between fork and exec it makes system calls only, and allocates nothing: an error is a number.
