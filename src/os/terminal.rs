@@ -78,5 +78,11 @@ pub fn is_stdin_terminal() -> bool {
 
 /// How many columns standard output has, if it is a terminal; one that does not know has the usual 80.
 pub fn stdout_width() -> Option<usize> {
-    raw::terminal_width(1).map(|width| if width == 0 { 80 } else { usize::from(width) })
+    stdout_size().map(|(columns, _)| columns)
+}
+
+/// How many columns and rows it has; one that does not know has the usual 80 and 24.
+pub fn stdout_size() -> Option<(usize, usize)> {
+    let known = |number: u16, usual| if number == 0 { usual } else { usize::from(number) };
+    raw::terminal_size(1).map(|(columns, rows)| (known(columns, 80), known(rows, 24)))
 }

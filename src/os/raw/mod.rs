@@ -147,12 +147,12 @@ pub(super) fn leave_terminal() -> nix::Result<()> {
     Errno::result(unsafe { libc::ioctl(0, libc::TIOCNOTTY) }).map(drop)
 }
 
-/// How many columns a terminal has; 0 if it does not know.
-pub(super) fn terminal_width(descriptor: RawFd) -> Option<u16> {
+/// How many columns and rows a terminal has; 0 if it does not know.
+pub(super) fn terminal_size(descriptor: RawFd) -> Option<(u16, u16)> {
     // SAFETY: the pointer is to a live structure, which is plain data, for which zeroes are a value.
     unsafe {
         let mut size: libc::winsize = std::mem::zeroed();
-        (libc::ioctl(descriptor, libc::TIOCGWINSZ, &raw mut size) == 0).then_some(size.ws_col)
+        (libc::ioctl(descriptor, libc::TIOCGWINSZ, &raw mut size) == 0).then_some((size.ws_col, size.ws_row))
     }
 }
 
