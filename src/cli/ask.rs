@@ -45,7 +45,8 @@ pub(super) fn parse(
     environment: &Environment<'_>,
 ) -> Result<Command, String> {
     let usages = subcommand(name).usages.iter();
-    let usages: Vec<String> = usages.map(|(usage, _)| format!("runinit {name} {usage}")).collect();
+    let usage = |usage: &str| format!("runinit {name} {usage}").trim_end().to_owned();
+    let usages: Vec<String> = usages.map(|(words, _)| usage(words)).collect();
     let usage = usages.join(", or ");
     let Some(given) = read(name, arguments).map_err(|why| format!("{why}; usage: {usage}"))? else {
         return Ok(Command::Help(subcommand(name)));
@@ -120,8 +121,9 @@ impl Given {
     fn add_variable(&mut self, text: &str) -> Result<(), String> {
         let (name, value) =
             text.split_once('=').ok_or_else(|| format!("--env {text}: write it as NAME=VALUE"))?;
-        let variables = self.keys.entry("env").or_insert_with(|| json!({}));
-        variables[name] = value.into();
+        let variables = self.keys.entry("env").or_insert_with(|| json!({})).as_object_mut();
+        let variables = variables.ok_or_else(|| format!("--env {text}: \"env\" is no table here"))?;
+        variables.insert(name.to_owned(), value.into());
         Ok(())
     }
 
@@ -267,6 +269,7 @@ mod tests {
             ("start --name x y -- a", "what is \"y\"?"),
             ("start -- a", "needs --name"),
             ("start --name x --env A -- a", "NAME=VALUE"),
+            ("start --name x --set env=A --env B=c -- a", "\"env\" is no table here"),
             ("start --name x --stop TERM -- a", "TERM:5s,KILL:2s"),
             ("signal web", "which signal?"),
             ("logs web -n many", "how many lines?"),
