@@ -121,6 +121,11 @@ fn start(run: Run, load: Load) -> u8 {
 }
 
 fn load_again(options: &Options) -> Result<Plan, Vec<String>> {
+    // A pipe would be waited for, and everything else with it.
+    let config = options.config.iter().find(|path| path.metadata().is_ok_and(|found| !found.is_file()));
+    if let Some(config) = config {
+        return Err(vec![format!("{}: only a regular file can be read again", config.display())]);
+    }
     let found = cli::plan(options.clone());
     let run =
         found.map_err(|diagnostics| diagnostics.iter().map(Diagnostic::to_string).collect::<Vec<_>>())?;

@@ -5,6 +5,7 @@ use super::client::{Served, Stage};
 use crate::control::protocol::{self, Attach, Lines};
 use crate::core::budget::Moment;
 use crate::core::plan::{Output, ProgramId};
+use crate::core::program::{Program, State};
 use crate::os::output::last_lines_of;
 use std::collections::BTreeSet;
 
@@ -18,7 +19,8 @@ impl Runtime {
         is_following: bool,
         now: Moment,
     ) -> Served {
-        let (id, lines) = match self.find(name).and_then(|id| Ok((id, self.last_lines(id, count)?))) {
+        let found = self.find(name).and_then(|id| Ok((id, self.last_lines(id, count, is_following)?)));
+        let (id, lines) = match found {
             Ok(found) => found,
             Err(why) => return self.reply(index, &protocol::refusal(&why), now),
         };
@@ -37,12 +39,24 @@ impl Runtime {
         served
     }
 
-    fn last_lines(&self, id: ProgramId, count: Option<usize>) -> Result<Vec<String>, String> {
+    fn last_lines(
+        &self,
+        id: ProgramId,
+        count: Option<usize>,
+        is_following: bool,
+    ) -> Result<Vec<String>, String> {
         let spec = &self.core.plan().programs[id.0];
         let name = &spec.name;
         let unseen = |why| format!("{name}: {why}; set output = \"prefix\", \"json\" or {{ file = \"..\" }}");
         let mut lines = self.outputs.last_lines(id);
         match &spec.launch.output {
+            _ if spec.is_agent() => {
+                // Its terminal is closed.
+                let is_over = self.core.program(id).is_some_and(|program| program.state == State::Ended);
+                let screen = self.tmux.screen(id).filter(|_| is_over && !is_following);
+                let why = format!("{name}: it is in a tmux session; runinit attach {name} shows that");
+                lines = screen.ok_or(why)?;
+            }
             Output::Inherit => {
                 return Err(unseen("it writes to runinit's own output, which runinit does not see"));
             }
@@ -104,7 +118,10 @@ impl Runtime {
     pub(super) fn attach(&mut self, index: usize, name: &str, now: Moment) -> Served {
         let argv = self.find(name).and_then(|id| {
             let spec = &self.core.plan().programs[id.0];
-            super::status::attach(spec).ok_or_else(|| format!("{name} is not in a tmux session"))
+            let argv =
+                super::status::attach(spec).ok_or_else(|| format!("{name} is not in a tmux session"))?;
+            let is_there = self.core.program(id).is_some_and(Program::is_there);
+            if is_there { Ok(argv) } else { Err(format!("{name} does not run")) }
         });
         let line = match argv {
             Ok(argv) => protocol::answer(&Attach { argv }),

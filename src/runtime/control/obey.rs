@@ -101,6 +101,9 @@ impl Runtime {
         let Target { program: name, wait } = target;
         let id = self.find(name)?;
         self.command(Command::Restart(id), now)?;
+        if !wait {
+            return Ok(Done::Now(Ok(format!("{name}: it is being restarted"))));
+        }
         Ok(self.begun(id, name, *wait, now))
     }
 
@@ -135,6 +138,11 @@ impl Runtime {
         let others = listed.filter(|(_, spec, program)| is_in_the_way(spec, program));
         let known: Vec<(ProgramId, String)> = others.map(|(id, spec, _)| (id, spec.name.clone())).collect();
         let names: Vec<&str> = known.iter().map(|(_, name)| name.as_str()).collect();
+        if let Some(name) =
+            keys.get("name").and_then(|name| name.as_str()).filter(|name| names.contains(name))
+        {
+            return Err(format!("there is a program {name:?} already"));
+        }
         let mut spec = (self.read_program)(keys, &names).map_err(|wrong| wrong.join("\n"))?;
         spec.after = spec.after.iter().filter_map(|place| Some(known.get(place.0)?.0)).collect();
         let name = spec.name.clone();

@@ -5,7 +5,7 @@ use crate::control::protocol::{self, Reaped, Status};
 use crate::core::budget::Moment;
 use crate::core::plan::{self, Kind, ProgramId};
 use crate::core::process::Pid;
-use crate::core::program::{Fault, Hold, Program, Readiness, State};
+use crate::core::program::{Fault, Hold, Program, Readiness, State, StoppedBy};
 use crate::core::{Core, ReapCount};
 use crate::os::members::{self, Family, Usage, Usages};
 use crate::record::{Exit, Phase};
@@ -125,9 +125,16 @@ fn state(core: &Core, id: ProgramId, program: &Program) -> protocol::State {
         State::Leaderless { pgid: None } | State::Ended => match program.hold {
             Hold::Stopped => Told::Stopped,
             Hold::Free | Hold::Again if core.has_ended_well(id) => Told::Exited,
+            Hold::Free | Hold::Again if was_stopped(program) => Told::Stopped,
             Hold::Free | Hold::Again => Told::Failed,
         },
     }
+}
+
+/// True for one that has ended because everything ends, and not because something is wrong with it.
+fn was_stopped(program: &Program) -> bool {
+    let by_itself = [None, Some(StoppedBy::Itself)];
+    program.fault.is_none() && program.failure.is_none() && !by_itself.contains(&program.stopped_by)
 }
 
 /// What a program that has not started comes after and waits for.
@@ -142,7 +149,7 @@ fn waits_for(core: &Core, spec: &plan::Program, program: &Program) -> Vec<String
 
 /// Why a program is not what it should be, in a few words.
 pub(super) fn problem(core: &Core, spec: &plan::Program, program: &Program) -> Option<String> {
-    if program.hold == Hold::Stopped {
+    if program.hold == Hold::Stopped || program.state == State::Ended && was_stopped(program) {
         return None;
     }
     let because = || {
@@ -169,6 +176,9 @@ pub(super) fn problem(core: &Core, spec: &plan::Program, program: &Program) -> O
         State::Survived { .. } => Some("still there after SIGKILL".to_owned()),
         State::Ended if program.started_at.is_none() => {
             Some(because().unwrap_or_else(|| "never started: what it comes after is missing".to_owned()))
+        }
+        State::Ended if program.exit.is_none() => {
+            Some(because().unwrap_or_else(|| "ended; nobody knows how".to_owned()))
         }
         State::Stopping { .. } | State::Closing | State::Leaderless { .. } | State::Ended => because(),
         State::Running { .. } | State::Starting { .. } => None,
