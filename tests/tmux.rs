@@ -49,6 +49,10 @@ fn sayer(name: &str, more: &str) -> String {
     agent(name, &format!("echo {name}; echo {name} >> @dir/said; exec sleep 1000"), more)
 }
 
+fn rewrite(running: &Running, text: &str) -> Outcome {
+    std::fs::write(running.file("fleet.toml"), text).map_err(|e| e.to_string())
+}
+
 fn stop(mut running: Running, code: i32) -> Outcome {
     running.signal(SIGTERM)?;
     running.end_with(code)
@@ -503,9 +507,45 @@ fn an_agent_is_added_seen_and_removed_by_hand() -> Tested {
     // Ctrl-b d, tmux's own way to leave.
     pty.type_in("\x02d")?;
     pty.end()?;
+    let clash = ask(&["start", "--name", "b", "--tmux", "s", "--", "sleep", "1000"]);
+    ensure!(clash.as_ref().is_err_and(|why| why.contains("a is in that tmux session already")), "{clash:?}");
+    let unseen = ask(&["logs", "a"]);
+    ensure!(unseen.as_ref().is_err_and(|why| why.contains("runinit attach a shows that")), "{unseen:?}");
     ask(&["restart", "a"])?;
+    // Outlives a reload, so nobody of the file may be where it is.
+    let in_file = agent("c", "exec sleep 1000", "").replace("agent-c", "s");
+    let before = running.text("fleet.toml");
+    rewrite(&running, &(before.clone() + &in_file))?;
+    let clash = ask(&["reload"]);
+    ensure!(
+        clash.as_ref().is_err_and(|why| why.contains("c cannot be in the tmux session of a")),
+        "{clash:?}"
+    );
+    rewrite(&running, &before)?;
+    ask(&["stop", "a"])?;
+    let nobody = ask(&["attach", "a"]);
+    ensure!(nobody.as_ref().is_err_and(|why| why.contains("a does not run")), "{nobody:?}");
+    // What was on it when it was closed.
+    ask(&["logs", "a"])?;
     ask(&["remove", "a"])?;
     let status = ask(&["status"])?;
     ensure!(status.contains("1 program"), "{status}");
+    Ok(stop(running, 0)?)
+}
+
+#[test]
+fn a_session_with_another_program_s_name_starts_when_that_has_left_it() -> Tested {
+    let stays = "trap \"sleep 0.3; echo left >> @dir/said; exit 0\" TERM; trap \"echo hup >> @dir/said\" HUP; \
+                 echo first >> @dir/said; while :; do sleep 0.02; done";
+    let first = agent("a", stays, "");
+    let running = fleet(&(format!("[init]\nreload_signal = \"SIGHUP\"\n{first}")))?;
+    running.wait_for_line("said", "first")?;
+    wait_for_pids(&running, &["a"])?;
+    let next = agent("b", &format!("echo second >> {}; exec sleep 1000", running.file("said").display()), "");
+    let next = next.replace("agent-b", "agent-a");
+    rewrite(&running, &format!("[init]\nreload_signal = \"SIGHUP\"\n{next}"))?;
+    running.signal(SIGHUP)?;
+    running.wait_for_line("said", "second")?;
+    ensure!(running.text("said") == "first\nleft\nsecond\n", "{}", running.explain(&running.text("said")));
     Ok(stop(running, 0)?)
 }

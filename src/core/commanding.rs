@@ -72,6 +72,9 @@ impl Core {
             let is_replaceable = program.added && program.state == State::Ended;
             return (!is_replaceable).then(|| format!("there is a program {:?} already", spec.name));
         }
+        if let Some((_, other, _)) = self.programs().find(|(_, known, _)| known.is_in_session_of(spec)) {
+            return Some(format!("{} is in that tmux session already", other.name));
+        }
         let count = self.programs().filter(|(_, _, program)| program.added).count();
         (count >= MOST_ADDED).then(|| format!("{MOST_ADDED} programs were added already; remove some"))
     }
@@ -106,8 +109,9 @@ impl Core {
             Command::Add(spec) => self.add(*spec, now, out),
             Command::Remove(id) => {
                 self.say(Level::Info, id, "removed: somebody asked", out);
-                self.remove(id, now, out);
+                self.remove(id, now);
                 self.order = Order::new(&self.plan.programs);
+                self.stop_leaving(now, out);
                 self.end_if_nobody_is_left(now, out);
             }
         }
@@ -218,13 +222,7 @@ impl Core {
 
     /// True for a program that is to stop, and waits for nobody.
     pub(super) fn may_stop_by_hand(&self, id: ProgramId) -> bool {
-        let program = &self.programs[id.0];
-        let is_untold = match program.state {
-            State::Running { .. } => true,
-            State::Leaderless { pgid: None } => !program.is_sought,
-            _ => false,
-        };
-        is_untold && self.shutdown.is_none() && self.is_its_turn_by_hand(id)
+        self.programs[id.0].is_untold() && self.shutdown.is_none() && self.is_its_turn_by_hand(id)
     }
 
     /// True for a program that is to stop, when nobody who is to stop comes after it any more.
@@ -272,7 +270,7 @@ impl Core {
             self.programs[place.0].hold = Hold::Free;
             self.install(place, spec);
         } else {
-            self.take_in(place, spec, now, out);
+            self.take_in(place, spec, now);
         }
         self.programs[place.0].added = true;
         self.order = Order::new(&self.plan.programs);

@@ -12,7 +12,7 @@ use super::action::{Action, Target};
 use super::budget::Moment;
 use super::event::{Other, Reaped};
 use super::plan::{ProgramId, Step};
-use super::program::{Fate, Program, State, StoppedBy};
+use super::program::{Program, State, StoppedBy};
 use super::signal::Signal;
 use log::Level;
 use std::collections::BTreeMap;
@@ -138,8 +138,8 @@ impl Core {
         let program = &self.programs[id.0];
         let is_in_turn = self.shutdown.is_some() && self.is_its_turn(id);
         program.restarting.planned
-            || program.fate != Fate::Stays
             || is_in_turn
+            || self.is_its_turn_to_leave(id)
             || self.is_its_turn_by_hand(id)
     }
 
@@ -343,6 +343,11 @@ mod tests {
                 Budget::Within(Duration::from_secs(9)),
             );
             bench.step(Event::Reloaded(Box::new(plan)));
+            // It came after that one, and has changed.
+            assert_eq!(bench.told_to_stop(), [1]);
+            bench.ends(1, 0, Empty);
+            assert_eq!(asked_soon(&mut bench).last(), Some(&Action::Seek(vec![ProgramId(1)])));
+            found(&mut bench, 1, &[]);
             assert_eq!(asked_soon(&mut bench).last(), Some(&Action::Seek(vec![FIRST])));
             found(&mut bench, 0, &[7]);
             assert_eq!(bench.asked(), told(0, 7, Signal::TERM));

@@ -210,6 +210,7 @@ impl Core {
         } else {
             // First: nobody is asked any more how somebody is who is to stop.
             self.stop_held(now, out);
+            self.stop_leaving(now, out);
             self.ask_and_give_up(now, out);
             self.stop_without_terminal(now, out);
             self.start_next(now, out);
@@ -237,7 +238,9 @@ impl Core {
             State::Waiting { not_before, .. } if self.may_start(ProgramId(index)) => Some(not_before),
             State::Stopping { cascade, .. } => cascade.deadline(),
             // The one that it has waited for has gone since the last tick.
-            State::Running { .. } | State::Leaderless { .. } if self.may_stop_by_hand(ProgramId(index)) => {
+            State::Running { .. } | State::Leaderless { .. }
+                if self.may_stop_by_hand(ProgramId(index)) || self.may_leave(ProgramId(index)) =>
+            {
                 Some(Moment::ZERO)
             }
             _ => None,

@@ -337,6 +337,12 @@ impl Program {
         }
     }
 
+    /// True if both are to live in the same tmux session.
+    pub fn is_in_session_of(&self, other: &Self) -> bool {
+        let place = |program: &Self| program.session().map(|s| (s.socket.clone(), s.name.clone()));
+        self.is_agent() && place(self) == place(other)
+    }
+
     /// True for one that is there for others alone.
     pub fn is_server(&self) -> bool {
         matches!(self.kind, Kind::TmuxServer(_))

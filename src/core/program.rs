@@ -181,6 +181,8 @@ pub struct Program {
     pub restarting: Restarting,
     /// What another plan has made of it.
     pub fate: Fate,
+    /// Who stops before it where another plan stops it: they came after it and leave as well.
+    pub(super) leaves_after: Vec<plan::ProgramId>,
     /// What somebody has asked of it.
     pub hold: Hold,
     /// It was added while everything ran, and is in no file.
@@ -322,6 +324,7 @@ impl Program {
             fault: None,
             restarting: Restarting::default(),
             fate: Fate::Stays,
+            leaves_after: Vec::new(),
             hold: Hold::Free,
             added: false,
             early: BTreeSet::new(),
@@ -370,14 +373,23 @@ impl Program {
         self.is_there() || matches!(self.state, State::Starting { .. } | State::Closing)
     }
 
+    /// True while it runs, or its daemons do, and nobody has told them to stop.
+    pub(super) fn is_untold(&self) -> bool {
+        match self.state {
+            State::Running { .. } => true,
+            State::Leaderless { pgid: None } => !self.is_sought,
+            _ => false,
+        }
+    }
+
     /// True once nobody has to wait for it any more.
     pub fn is_over(&self) -> bool {
         matches!(self.state, State::Ended | State::Survived { .. })
     }
 
-    /// True if those that come after it may start.
+    /// True if those that come after it may start. One that leaves is not for them any more.
     pub fn is_ready_for_others(&self) -> bool {
-        self.readiness == Readiness::Ready && self.hold == Hold::Free
+        self.readiness == Readiness::Ready && self.hold == Hold::Free && self.fate == Fate::Stays
     }
 
     /// True when its leader has ended and none will follow.

@@ -1,7 +1,8 @@
 //! Another plan in the middle of a run.
 //!
 //! A program that is in both and has not changed is not touched. One that has changed stops by its old cascade and starts
-//! anew; one that is gone stops; a new one starts in its turn. Nothing is taken over once a shutdown has begun.
+//! anew; one that is gone stops; a new one starts in its turn. Of those who stop, each does before what it came after.
+//! Nothing is taken over once a shutdown has begun.
 //!
 //! Places in the list stay what they are while anybody may still speak of them: what is gone leaves its place, and a new
 //! program takes one that is free or the next.
@@ -15,6 +16,24 @@ use super::{Core, complete};
 use log::Level;
 
 impl Core {
+    /// Why another plan cannot be taken over, for people; `None`: it can.
+    ///
+    /// What was added outlives a reload, and nobody else may be in its tmux session.
+    pub fn objection_to_plan(&self, plan: &Plan) -> Option<String> {
+        let is_added = |spec: &plan::Program, program: &Program| {
+            program.added && !plan.programs.iter().any(|new| new.name == spec.name)
+        };
+        let mut added = self.programs().filter(|(_, spec, program)| is_added(spec, program));
+        let clash = |spec| plan.programs.iter().find(|new: &&plan::Program| new.is_in_session_of(spec));
+        added.find_map(|(_, spec, _)| {
+            let new = &clash(spec)?.name;
+            let added = &spec.name;
+            Some(format!(
+                "{new} cannot be in the tmux session of {added}, which was added; remove that first"
+            ))
+        })
+    }
+
     pub(super) fn on_reload(&mut self, plan: Plan, now: Moment, out: &mut Vec<Action>) {
         if self.shutdown.is_some() {
             return;
@@ -28,9 +47,13 @@ impl Core {
         let is_gone =
             |id: &ProgramId| !places.contains(id) && !self.is_removed(*id) && !self.programs[id.0].added;
         let gone: Vec<ProgramId> = self.ids().filter(is_gone).collect();
+        let stayed: Vec<ProgramId> =
+            self.ids().filter(|id| self.programs[id.0].fate == Fate::Stays).collect();
         let mut counts = [0; 3];
         for (&place, spec) in places.iter().zip(specs) {
-            counts[self.take_in(place, spec, now, out) as usize] += 1;
+            // A server is nobody's program.
+            let counted = u32::from(!spec.is_server());
+            counts[self.take_in(place, spec, now) as usize] += counted;
             // The file knows it now.
             self.programs[place.0].added = false;
         }
@@ -43,11 +66,14 @@ impl Core {
         self.plan.hygiene = hygiene;
         self.reschedule_cleaning(now);
         for id in &gone {
-            self.remove(*id, now, out);
+            self.remove(*id, now);
         }
-        self.order = Order::new(&self.plan.programs);
+        let before = std::mem::replace(&mut self.order, Order::new(&self.plan.programs));
+        self.order_leaving(&stayed, &before);
+        self.stop_leaving(now, out);
         let [same, changed, new] = counts;
-        let text = format!("read again: {same} the same, {changed} changed, {new} new, {} gone", gone.len());
+        let removed = gone.iter().filter(|id| !self.plan.programs[id.0].is_server()).count();
+        let text = format!("read again: {same} the same, {changed} changed, {new} new, {removed} gone");
         self.note(now, None, text.clone());
         self.tell(Level::Info, text, out);
         self.record_soon(now);
@@ -71,13 +97,7 @@ impl Core {
         self.is_removed(id) && self.programs[id.0].state == State::Ended
     }
 
-    pub(super) fn take_in(
-        &mut self,
-        id: ProgramId,
-        spec: plan::Program,
-        now: Moment,
-        out: &mut Vec<Action>,
-    ) -> Change {
+    pub(super) fn take_in(&mut self, id: ProgramId, spec: plan::Program, now: Moment) -> Change {
         if id.0 == self.programs.len() {
             self.plan.programs.push(spec);
             self.programs.push(Program::new());
@@ -95,37 +115,67 @@ impl Core {
         self.note(now, Some(id), "changed");
         if self.programs[id.0].is_in_use() {
             self.programs[id.0].fate = Fate::Replaced(Box::new(spec));
-            self.stop_for_reload(id, now, out);
         } else {
             self.install(id, spec);
         }
         Change::Changed
     }
 
-    pub(super) fn remove(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
+    /// It stops when its turn to leave has come.
+    pub(super) fn remove(&mut self, id: ProgramId, now: Moment) {
         self.programs[id.0].fate = Fate::Removed;
         self.programs[id.0].hold = Hold::Free;
         // Nobody comes after it any more, nor it after anybody.
         self.plan.programs[id.0].after.clear();
         self.note(now, Some(id), "removed");
-        if self.programs[id.0].is_in_use() {
-            self.stop_for_reload(id, now, out);
-        } else {
+        if !self.programs[id.0].is_in_use() {
             self.give_up(id);
         }
     }
 
-    fn stop_for_reload(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
-        match self.programs[id.0].state {
-            State::Running { .. } => self.begin_cascade(id, now, out),
-            State::Leaderless { .. } => self.seek(id),
-            State::Waiting { .. }
-            | State::Starting { .. }
-            | State::Stopping { .. }
-            | State::Survived { .. }
-            | State::Closing
-            | State::Ended => {}
+    /// Who leaves by a reload, and was to stay before it, leaves after those who came after it and leave too.
+    ///
+    /// Who was leaving already waits for nobody new, so these waits never go round in a circle.
+    fn order_leaving(&mut self, stayed: &[ProgramId], before: &Order) {
+        let leaving: Vec<ProgramId> = stayed.iter().copied().filter(|id| self.is_leaving(*id)).collect();
+        for id in leaving {
+            let dependents = before.dependents(id).iter().copied();
+            let first: Vec<ProgramId> = dependents.filter(|id| self.is_leaving(*id)).collect();
+            self.programs[id.0].leaves_after = first;
         }
+    }
+
+    fn is_leaving(&self, id: ProgramId) -> bool {
+        let program = &self.programs[id.0];
+        program.fate != Fate::Stays && program.is_in_use()
+    }
+
+    /// Those whose turn to leave has come stop; daemons too, of a leader that has ended before.
+    pub(super) fn stop_leaving(&mut self, now: Moment, out: &mut Vec<Action>) {
+        for id in self.ids() {
+            if !self.may_leave(id) {
+                continue;
+            }
+            match self.programs[id.0].state {
+                State::Running { .. } => self.begin_cascade(id, now, out),
+                _ => self.seek(id),
+            }
+        }
+    }
+
+    /// True for a program that is to leave, waits for nobody, and has not been told.
+    pub(super) fn may_leave(&self, id: ProgramId) -> bool {
+        self.programs[id.0].is_untold() && self.shutdown.is_none() && self.is_its_turn_to_leave(id)
+    }
+
+    /// True for a program that is to leave when nobody who leaves before it is there any more.
+    pub(super) fn is_its_turn_to_leave(&self, id: ProgramId) -> bool {
+        let is_in_the_way = |other: &ProgramId| {
+            let other = &self.programs[other.0];
+            other.is_in_use() && !other.is_over()
+        };
+        let program = &self.programs[id.0];
+        program.fate != Fate::Stays && !program.leaves_after.iter().any(is_in_the_way)
     }
 
     /// Puts a new program in a place that nothing of the old one uses. What somebody has stopped stays stopped.
@@ -143,7 +193,13 @@ impl Core {
 
     /// Nothing of a program is left; its successor takes its place. False for one that stays what it is.
     pub(super) fn succeed(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) -> bool {
-        match std::mem::replace(&mut self.programs[id.0].fate, Fate::Stays) {
+        let fate = std::mem::replace(&mut self.programs[id.0].fate, Fate::Stays);
+        if fate != Fate::Stays {
+            // Whoever comes here next has nothing to do with them.
+            self.programs[id.0].leaves_after.clear();
+            self.programs.iter_mut().for_each(|other| other.leaves_after.retain(|before| *before != id));
+        }
+        match fate {
             Fate::Stays => return false,
             Fate::Removed => {
                 self.programs[id.0].fate = Fate::Removed;
@@ -172,6 +228,7 @@ mod tests {
     use crate::core::budget::Budget;
     use crate::core::event::{Event, GroupState};
     use crate::core::signal::Signal;
+    use crate::tmux::{Session, Socket};
     use std::time::Duration;
 
     fn reload(bench: &mut Bench, programs: Vec<plan::Program>) {
@@ -234,6 +291,68 @@ mod tests {
         assert_eq!(bench.told_to_stop(), [1]);
         bench.signal(Signal::TERM);
         assert_eq!(bench.told_to_stop(), [0]);
+    }
+
+    #[test]
+    fn who_leaves_stops_before_what_it_came_after() {
+        let web = || plan::Program { after: vec![ProgramId(0)], ..program("web") };
+        let mut bench = Bench::new(vec![program("db"), web(), program("other")]);
+        reload(&mut bench, vec![program("other")]);
+        assert_eq!(bench.told_to_stop(), [1]);
+        bench.ends(1, 0, GroupState::Empty);
+        bench.at(1);
+        assert_eq!(bench.told_to_stop(), [0]);
+
+        let mut bench = Bench::new(vec![program("db"), web()]);
+        reload(&mut bench, vec![changed("db"), plan::Program { success_codes: vec![3], ..web() }]);
+        assert_eq!(bench.told_to_stop(), [1]);
+        bench.ends(1, 0, GroupState::Empty);
+        bench.at(1);
+        assert_eq!((bench.told_to_stop(), bench.program(1).leader()), (vec![0], None));
+        bench.ends(0, 0, GroupState::Empty);
+        bench.at(2);
+        assert!(bench.program(0).leader().is_some() && bench.program(1).leader().is_some());
+    }
+
+    #[test]
+    fn a_session_is_not_started_in_before_another_program_has_left_it() {
+        let socket = Socket::parse(Socket::DEFAULT);
+        let session = Session { socket, name: "s".to_owned(), size: Session::SIZE, history: 0 };
+        let agent = |name: &str| plan::Program { kind: plan::Kind::Agent(session.clone()), ..program(name) };
+        let mut bench = Bench::new(vec![agent("a")]);
+        reload(&mut bench, vec![agent("b")]);
+        assert_eq!(bench.told_to_stop(), [0]);
+        bench.ends(0, 0, GroupState::Empty);
+        bench.at(1);
+        assert_eq!((bench.program(1).leader(), &bench.program(0).state), (None, &State::Closing));
+        bench.step(Event::Closed(ProgramId(0), true));
+        bench.step(Event::Tick);
+        assert_eq!(bench.starts(1), 1);
+    }
+
+    #[test]
+    fn who_is_not_touched_is_not_waited_for() {
+        let web = plan::Program { after: vec![ProgramId(0)], ..program("web") };
+        let mut bench = Bench::new(vec![program("db"), web.clone()]);
+        reload(&mut bench, vec![changed("db"), web]);
+        assert_eq!(bench.told_to_stop(), [0]);
+    }
+
+    #[test]
+    fn two_reloads_that_turn_the_order_round_wait_for_each_other_once() {
+        let after = |name: &str, id| plan::Program { after: vec![ProgramId(id)], ..changed(name) };
+        let mut bench = Bench::new(vec![program("a"), after("b", 0), program("c")]);
+        reload(&mut bench, vec![after("a", 1), program("b"), program("c")]);
+        assert_eq!(bench.told_to_stop(), [1]);
+        reload(&mut bench, vec![program("a"), after("b", 0), after("c", 1)]);
+        reload(&mut bench, vec![after("a", 2), program("b"), changed("c")]);
+        bench.ends(1, 0, GroupState::Empty);
+        bench.at(1);
+        bench.ends(0, 0, GroupState::Empty);
+        bench.ends(2, 0, GroupState::Empty);
+        bench.at(2);
+        let is_back = |id: usize| bench.program(id).leader().is_some();
+        assert!(is_back(0) && is_back(1) && is_back(2));
     }
 
     #[test]

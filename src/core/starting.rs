@@ -29,6 +29,7 @@ impl Core {
         self.shutdown.is_none()
             && matches!(self.programs[id.0].state, State::Waiting { .. })
             && self.has_no_leftovers_before(id)
+            && self.is_session_free(id)
             && self.plan.programs[id.0].after.iter().all(|d| self.programs[d.0].is_ready_for_others())
     }
 
@@ -47,6 +48,19 @@ impl Core {
             }
             Kind::Agent(_) | Kind::TmuxServer(_) => !self.ids().any(is_there),
         }
+    }
+
+    /// A program that leaves by a reload may still be in the session that another one is to have.
+    fn is_session_free(&self, id: ProgramId) -> bool {
+        let programs = &self.plan.programs;
+        let is_in_the_way = |other: ProgramId| {
+            let state = &self.programs[other.0];
+            other != id
+                && programs[other.0].is_in_session_of(&programs[id.0])
+                && state.is_in_use()
+                && !state.is_over()
+        };
+        !programs[id.0].is_agent() || !self.ids().any(is_in_the_way)
     }
 
     pub(super) fn start_next(&mut self, now: Moment, out: &mut Vec<Action>) {
@@ -131,7 +145,7 @@ impl Core {
         }
         if self.programs[id.0].fate != Fate::Stays && self.shutdown.is_none() {
             self.record_soon(now);
-            return self.begin_cascade(id, now, out);
+            return self.stop_leaving(now, out);
         }
         self.plan.programs[id.0].runs_as = None;
         if is_taken_over && self.plan.programs[id.0].is_agent() {

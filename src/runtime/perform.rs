@@ -3,7 +3,7 @@
 use super::Runtime;
 use crate::core::action::{Action, Purpose, Target};
 use crate::core::event::{Event, GroupState, SpawnFailure, SpawnFailureKind};
-use crate::core::plan::{Launch, Leads, ProgramId, Stdin, StepAction};
+use crate::core::plan::{Launch, Leads, Plan, ProgramId, Stdin, StepAction};
 use crate::core::policy::{Check, Ready, ReadyBy};
 use crate::core::process::Pid;
 use crate::core::signal::Signal;
@@ -143,9 +143,15 @@ impl Runtime {
         Ok(pid)
     }
 
+    /// The configuration as it is now, or why it cannot be taken over.
+    pub(super) fn read_again(&mut self) -> Result<Plan, Vec<String>> {
+        let plan = (self.load)()?;
+        self.core.objection_to_plan(&plan).map_or(Ok(plan), |why| Err(vec![why]))
+    }
+
     /// Reads the configuration again; a bad one changes nothing and says why.
     fn reload(&mut self) -> Option<Event> {
-        match (self.load)() {
+        match self.read_again() {
             Ok(plan) => Some(Event::Reloaded(Box::new(plan))),
             Err(refusals) => {
                 for why in refusals {

@@ -147,7 +147,7 @@ impl Plans<'_> {
             // What a restart waits for may be lost while a session is closed, of which the model knows nothing.
             let may_be_agent = program.after.is_empty() || program.restart == Restart::Never;
             if may_be_agent && self.random.chance(agents) {
-                program.kind = Kind::Agent(session());
+                program.kind = Kind::Agent(session(rank[index]));
             }
             programs.push(program);
         }
@@ -237,8 +237,9 @@ impl Plans<'_> {
 }
 
 /// In a server that was there before.
-pub(super) fn session() -> Session {
-    Session { socket: Socket::parse(Socket::DEFAULT), name: "s".to_owned(), size: Session::SIZE, history: 0 }
+pub(super) fn session(number: usize) -> Session {
+    let name = format!("s{number}");
+    Session { socket: Socket::parse(Socket::DEFAULT), name, size: Session::SIZE, history: 0 }
 }
 
 /// True if the first thing that each cascade does reaches everybody.

@@ -128,7 +128,7 @@ pub(super) fn plans() -> Vec<(&'static str, Plan)> {
                 2000,
                 vec![
                     Program {
-                        kind: Kind::Agent(super::plans::session()),
+                        kind: Kind::Agent(super::plans::session(0)),
                         restart: Restart::Always,
                         backoff,
                         ..after(program("agent", vec![keys(100), term(100)]), &[1])

@@ -184,7 +184,8 @@ impl Runtime {
         if self.core.shutdown().is_some() {
             return Err("runinit is stopping: nothing is read again".to_owned());
         }
-        let plan = (self.load)()
+        let plan = self
+            .read_again()
             .map_err(|wrong| wrong.join("\n") + "\nnothing was taken over; everything goes on as it was")?;
         self.handle(Event::Reloaded(Box::new(plan)), now);
         // What the core has just noted about it.
