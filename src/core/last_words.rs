@@ -18,7 +18,7 @@ impl Core {
     /// `None` before any shutdown.
     pub fn last_words(&self, now: Moment) -> Option<String> {
         let shutdown = self.shutdown()?;
-        let took = format_ms(now.saturating_sub(shutdown.began));
+        let took = format_ms(shutdown.over_at.unwrap_or(now).saturating_sub(shutdown.began));
         let mut parts = vec![format!("stopped in {took}: {}{}", self.cause(shutdown), self.blamed(shutdown))];
         let mut killed = self.programs().filter(|(_, _, program)| program.stopped_by == Some(KILL));
         parts.extend(killed.by_ref().take(NAMED).map(|(id, _, program)| self.how_killed(id, program)));
@@ -87,6 +87,7 @@ mod tests {
     use crate::core::masks::SignalSet;
     use crate::core::plan::Program;
     use crate::core::process::Exit;
+    use std::time::Duration;
 
     fn words(bench: &Bench) -> String {
         bench.core.last_words(bench.now).unwrap()
@@ -108,6 +109,9 @@ mod tests {
         bench.step(Event::Group(ProgramId(0), GroupState::Alive));
         bench.step(Event::Reaped(vec![Reaped { pid, exit: Exit::Signal(Signal::KILL) }]));
         bench.step(Event::Group(ProgramId(0), GroupState::Empty));
+        assert!(bench.core.is_finished());
+        // To write it down takes time, too.
+        bench.now += Duration::from_millis(60);
         assert_eq!(
             words(&bench),
             "stopped in 5s: SIGTERM from the kernel; web was killed 5s after SIGTERM, which it ignored; exit code 0"

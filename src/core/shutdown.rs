@@ -39,6 +39,8 @@ pub struct Shutdown {
     pub kill_at: Option<Moment>,
     /// When all is over, whatever is left; `None`: when nothing is.
     pub ends_at: Option<Moment>,
+    /// When it was over; what is left to do then, writing it down, is no part of it.
+    pub(super) over_at: Option<Moment>,
     /// Programs that were alive when it began.
     pub active: Vec<ProgramId>,
     /// For each program, how long those that can only stop after it need at most.
@@ -97,6 +99,7 @@ impl Core {
             }),
             strays: Strays::default(),
             sweep: None,
+            over_at: None,
         };
         self.note(now, None, "shutdown");
         if self.hears(Level::Info) {
@@ -225,6 +228,9 @@ impl Core {
         self.tell(level, format_args!("stopped in {took}, exit code {code}{left}"), out);
         self.note(now, None, "stopped");
         self.finished = true;
+        if let Some(shutdown) = &mut self.shutdown {
+            shutdown.over_at = Some(now);
+        }
         self.record_due = None;
         out.push(Action::Finish(code));
     }
