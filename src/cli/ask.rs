@@ -208,8 +208,13 @@ fn text(word: &OsStr) -> Result<String, String> {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text)
-        .map_err(|why| format!("--timeout {text}: {why}; write it as 500ms or 10s"))
+    let length = humantime::parse_duration(text)
+        .map_err(|why| format!("--timeout {text}: {why}; write it as 500ms or 10s"))?;
+    if length.is_zero() {
+        Err(format!("--timeout {text}: it has to be longer than nothing"))
+    } else {
+        Ok(length)
+    }
 }
 
 fn number(text: &str) -> Result<usize, String> {
@@ -264,6 +269,7 @@ mod tests {
             ("stop", "which program?"),
             ("stop a b", "what is \"b\"?"),
             ("stop web --json", "unknown option --json"),
+            ("stop web --timeout 0s", "longer than nothing"),
             ("stop web -- sleep", "takes no command"),
             ("health web", "takes no name"),
             ("start --name x y -- a", "what is \"y\"?"),
