@@ -198,6 +198,9 @@ fn a_drill_that_is_killed_takes_its_fleet_along() -> Tested {
     for signal in [SIGTERM, SIGKILL] {
         let stage = Stage::new(Place::Below)?;
         write(&stage, text)?;
+        // One that gets SIGKILL leaves its directory behind.
+        let temporary = stage.path("");
+        let stage = stage.env("TMPDIR", temporary);
         // Somebody who stays when the drill is gone: the end of the stage would be everybody's.
         let script = format!(
             "{} drill {} & while :; do sleep 0.01; done",
