@@ -76,6 +76,25 @@ s.sendto(b"STATUS=soon\nREADY=1", "\0" + os.environ["NOTIFY_SOCKET"][1:])'"#;
 }
 
 #[test]
+fn one_that_falls_silent_is_started_again() -> Tested {
+    let say = r#"import os, socket, time
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.connect("\0" + os.environ["NOTIFY_SOCKET"][1:])
+s.send(b"READY=1\nWATCHDOG_USEC=400000")
+for _ in range(8):
+    time.sleep(0.1)
+    s.send(b"WATCHDOG=1")
+open("@dir/said", "a").write("silent\n")
+time.sleep(1000)"#;
+    let more = "ready = { notify = true }\nrestart = \"on-failure\"\nbackoff = { first = \"1ms\" }";
+    let running = fleet(&program("web", &format!("exec python3 -c '{say}'"), more))?;
+    running.wait_for("a second silence", || times_said(&running, "silent") >= 2)?;
+    let told = running.stderr();
+    ensure!(told.contains("web: silent for longer than its WATCHDOG_USEC; stopping it"), "{told}");
+    Ok(stop(running, 0)?)
+}
+
+#[test]
 fn a_listener_makes_ready() -> Tested {
     // A port that was free a moment ago.
     let port = std::net::TcpListener::bind("127.0.0.1:0")

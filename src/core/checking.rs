@@ -20,7 +20,7 @@ const ASK_READY_EVERY: Duration = Duration::from_millis(100);
 const ASK_SERVER_EVERY: Duration = Duration::from_millis(10);
 
 impl Program {
-    /// When a question is to be asked, an answer is due, or readiness is.
+    /// When a question is to be asked, or an answer, readiness or a word of its own is due.
     pub(super) fn check_deadline(&self) -> Option<Moment> {
         if !matches!(self.state, State::Running { .. }) {
             return None;
@@ -30,7 +30,8 @@ impl Program {
             Readiness::Ready => None,
         };
         let answer = self.asking.asked.and_then(|asked| asked.until);
-        [ready, self.asking.next, answer].into_iter().flatten().min()
+        let word = self.watchdog.map(|watchdog| watchdog.until);
+        [ready, self.asking.next, answer, word].into_iter().flatten().min()
     }
 }
 
@@ -40,6 +41,7 @@ impl Core {
         let spec = &self.plan.programs[id.0];
         let program = &mut self.programs[id.0];
         program.asking = Asking::default();
+        program.watchdog = None;
         match &spec.ready {
             None if spec.oneshot => program.readiness = Readiness::NotYet { until: None },
             None => self.is_ready(id, now, out),
@@ -80,6 +82,8 @@ impl Core {
                     Some(Ready { by: ReadyBy::Delay(_), .. }) => self.is_ready(id, now, out),
                     _ => self.stop_for(id, Fault::NotReady, now, out),
                 }
+            } else if self.is_silent(id, now) {
+                self.stop_for(id, Fault::Silent, now, out);
             } else if program.asking.asked.is_some_and(|asked| asked.until.is_some_and(|at| at <= now)) {
                 self.note(now, Some(id), "check took too long");
                 self.stop_asking(id, out);
@@ -202,7 +206,9 @@ impl Core {
             Notice::Unwell if is_running && self.shutdown.is_none() => {
                 self.stop_for(id, Fault::Unhealthy, now, out);
             }
-            Notice::Ready | Notice::Unwell => {}
+            Notice::Watchdog(every) if is_running => self.set_watchdog(id, *every, now),
+            Notice::Alive => self.feed_watchdog(id, now),
+            Notice::Ready | Notice::Unwell | Notice::Watchdog(_) => {}
         }
     }
 

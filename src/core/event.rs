@@ -78,6 +78,10 @@ pub enum Notice {
     Extend(Duration),
     /// It sees itself that it is not well (`WATCHDOG=trigger`).
     Unwell,
+    /// From now on it will say that it is alive at least as often (`WATCHDOG_USEC`).
+    Watchdog(Duration),
+    /// It is alive (`WATCHDOG=1`).
+    Alive,
 }
 
 /// A child that has ended.

@@ -60,6 +60,7 @@ mod stopping;
 pub mod strays;
 pub mod sweep;
 pub mod timeline;
+pub mod watchdog;
 
 use action::Action;
 use budget::{Budget, Moment};

@@ -25,6 +25,7 @@ use super::masks::Masks;
 use super::plan;
 use super::process::{Exit, Pgid, Pid};
 use super::signal::Signal;
+use super::watchdog::Watchdog;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
@@ -175,6 +176,8 @@ pub struct Program {
     pub readiness: Readiness,
     /// The question that is asked about it, or will be.
     pub asking: Asking,
+    /// What it has promised to say, and when at the latest.
+    pub watchdog: Option<Watchdog>,
     /// Why it has failed, whatever its exit says.
     pub fault: Option<Fault>,
     /// How its restarts have gone.
@@ -258,6 +261,8 @@ pub enum Fault {
     NotReady,
     /// Its health checks failed.
     Unhealthy,
+    /// It has promised to say that it is alive, and did not.
+    Silent,
     /// It ended again and again.
     TooOften,
     /// Its tmux server is gone.
@@ -269,6 +274,7 @@ impl fmt::Display for Fault {
         f.write_str(match self {
             Self::NotReady => "not ready in time",
             Self::Unhealthy => "unhealthy",
+            Self::Silent => "silent for longer than its WATCHDOG_USEC",
             Self::TooOften => "ended too often",
             Self::NoTerminal => "its tmux server is gone",
         })
@@ -321,6 +327,7 @@ impl Program {
             masks: None,
             readiness: Readiness::NotYet { until: None },
             asking: Asking::default(),
+            watchdog: None,
             fault: None,
             restarting: Restarting::default(),
             fate: Fate::Stays,

@@ -77,7 +77,10 @@ fn failures<'a>(record: &'a Record, plan: &Plan) -> Vec<(&'a str, &'a str)> {
         code.is_some_and(|code: i32| program.is_some_and(|program| program.success_codes.contains(&code)))
     };
     let is_failure = |name: &str, event: &str| match event {
-        "could not start" | "not ready in time" | "unhealthy" => true,
+        "could not start"
+        | "not ready in time"
+        | "unhealthy"
+        | "silent for longer than its WATCHDOG_USEC" => true,
         _ if event.starts_with("not started: ") || event.starts_with("died of ") => true,
         _ => event.starts_with("exited with code ") && !is_success(name, event),
     };

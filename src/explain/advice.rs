@@ -211,6 +211,7 @@ fn about_life(record: &Record, program: &Program) -> Option<Advice> {
         ("could not start", "could not be started"),
         ("not ready in time", "was not ready in time, and was stopped for it"),
         ("unhealthy", "was unhealthy, and was stopped for it"),
+        ("silent for longer than its WATCHDOG_USEC", "did not say that it is alive, and was stopped for it"),
     ] {
         if of_it().any(|known| known == event) {
             return Some(format!("{name} {text}.").into());

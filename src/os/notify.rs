@@ -93,9 +93,15 @@ fn notice(line: &str) -> Option<Notice> {
         ("STATUS", text) => {
             Some(Notice::Status(text.chars().filter(|c| !c.is_control()).take(STATUS_LIMIT).collect()))
         }
-        ("EXTEND_TIMEOUT_USEC", time) => time.parse().ok().map(Duration::from_micros).map(Notice::Extend),
+        ("WATCHDOG", "1") => Some(Notice::Alive),
+        ("WATCHDOG_USEC", time) => microseconds(time).map(Notice::Watchdog),
+        ("EXTEND_TIMEOUT_USEC", time) => microseconds(time).map(Notice::Extend),
         _ => None,
     }
+}
+
+fn microseconds(word: &str) -> Option<Duration> {
+    word.parse().ok().map(Duration::from_micros)
 }
 
 #[cfg(test)]
@@ -107,9 +113,15 @@ mod tests {
     #[test]
     fn assignments_are_read_one_a_line_and_others_are_left() {
         let message = b"STATUS=loading\nFDSTORE=1\nREADY=1\nEXTEND_TIMEOUT_USEC=2500\nWATCHDOG=1\nnonsense";
-        let expected =
-            [Notice::Status("loading".into()), Notice::Ready, Notice::Extend(Duration::from_micros(2500))];
+        let expected = [
+            Notice::Status("loading".into()),
+            Notice::Ready,
+            Notice::Extend(Duration::from_micros(2500)),
+            Notice::Alive,
+        ];
         assert_eq!(parse(message), expected);
+        assert_eq!(parse(b"WATCHDOG_USEC=5"), [Notice::Watchdog(Duration::from_micros(5))]);
+        assert_eq!(parse(b"WATCHDOG_USEC=-5\nWATCHDOG=2"), []);
     }
 
     #[test]

@@ -88,6 +88,8 @@ impl<'a> Lives<'a> {
                 Notice::Status("busy".to_owned()),
                 Notice::Extend(longer),
                 Notice::Unwell,
+                Notice::Watchdog(longer),
+                Notice::Alive,
             ];
             life = life.does(after, Deed::Say(self.random.pick(&notices)));
         }

@@ -46,7 +46,7 @@ use world::{End, World};
 /// Worlds of one run, if nobody says otherwise.
 const WORLDS: u64 = 2000;
 /// Situations that so many worlds must have met, or they are not worth much.
-const SIGHTS: [&str; 36] = [
+const SIGHTS: [&str; 37] = [
     "a blind look",
     "a check that cannot start",
     "a command that was cut",
@@ -81,6 +81,7 @@ const SIGHTS: [&str; 36] = [
     "an escapee told",
     "an end at the last moment",
     "an unhealthy program",
+    "a silent program",
     "no room for a process",
     "somebody at half time",
 ];

@@ -125,6 +125,8 @@ fn events_of(id: ProgramId) -> Vec<Event> {
         Notice::Status(String::new()),
         Notice::Extend(Duration::from_secs(1)),
         Notice::Unwell,
+        Notice::Watchdog(Duration::from_secs(1)),
+        Notice::Alive,
     ];
     let mut events: Vec<Event> = kinds.map(|kind| Event::Spawned(id, Err(failure(kind)))).to_vec();
     for number in [leader, stop, check, client].into_iter().flatten() {

@@ -105,7 +105,8 @@ fn one(
         cpu_ms: uses.map(|uses| uses.cpu_ms),
         processes: uses.and_then(|uses| usize::try_from(uses.processes).ok()),
         ready: program.readiness == Readiness::Ready && program.hold == Hold::Free,
-        healthy: spec.health.as_ref().map(|_| program.fault != Some(Fault::Unhealthy)),
+        healthy: (spec.health.is_some() || program.watchdog.is_some())
+            .then_some(!matches!(program.fault, Some(Fault::Unhealthy | Fault::Silent))),
         waits_for: waits_for(core, spec, program),
         status: program.status.clone().filter(|_| is_there),
         problem: problem(core, spec, program),

@@ -364,6 +364,7 @@ impl Checker {
             match program.fault {
                 Some(Fault::NotReady) => self.see("a program that is not ready in time", true),
                 Some(Fault::Unhealthy) => self.see("an unhealthy program", true),
+                Some(Fault::Silent) => self.see("a silent program", true),
                 Some(Fault::TooOften) => self.see("a program that ended too often", true),
                 Some(Fault::NoTerminal) => self.see("a program without its terminal", true),
                 None => {}
