@@ -244,11 +244,12 @@ impl Core {
     }
 
     /// Nothing is left of a program. False if nobody has asked for that.
-    pub(super) fn held_ended(&mut self, id: ProgramId, now: Moment) -> bool {
+    pub(super) fn held_ended(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) -> bool {
         match self.programs[id.0].hold {
             Hold::Free => false,
             Hold::Again if self.shutdown.is_none() => {
                 self.begin_anew(id, now);
+                self.end_if_it_waits_in_vain(id, now, out);
                 true
             }
             Hold::Stopped | Hold::Again => {
@@ -292,6 +293,7 @@ mod tests {
     use crate::core::policy::Restart;
     use crate::core::program::Fault;
     use crate::core::shutdown::Reason;
+    use crate::tmux::{Session, Socket};
     use std::time::Duration;
 
     const FIRST: ProgramId = ProgramId(0);
@@ -370,6 +372,41 @@ mod tests {
         bench.ends(0, 0, GroupState::Empty);
         bench.at(60_000);
         assert_eq!(bench.starts(1), 0);
+    }
+
+    /// An agent that comes after the first.
+    fn agent_after_first() -> plan::Program {
+        let socket = Socket::parse(Socket::DEFAULT);
+        let session = Session { socket, name: "s".to_owned(), size: Session::SIZE, history: 0 };
+        plan::Program { kind: plan::Kind::Agent(session), after: vec![FIRST], ..program("agent") }
+    }
+
+    #[test]
+    fn what_it_comes_after_may_be_lost_while_its_session_closes() {
+        let mut bench = Bench::new(vec![program("first"), agent_after_first()]);
+        ask(&mut bench, Command::Restart(ProgramId(1)));
+        bench.ends(1, 0, GroupState::Empty);
+        assert_eq!(bench.program(1).state, State::Closing);
+        bench.ends(0, 1, GroupState::Empty);
+        assert!(bench.core.shutdown().is_none(), "somebody wants the agent back");
+        bench.step(Event::Closed(ProgramId(1), true));
+        assert_eq!((&bench.program(1).state, bench.program(1).hold), (&State::Ended, Hold::Free));
+        assert_eq!(bench.core.shutdown().map(|shutdown| shutdown.reason), Some(Reason::AllExited));
+    }
+
+    #[test]
+    fn what_it_comes_after_is_lost_as_soon_as_its_leader_is() {
+        for group in [GroupState::Empty, GroupState::Alive] {
+            let mut bench = Bench::new(vec![program("first"), second(), program("other")]);
+            ask(&mut bench, Command::Restart(ProgramId(1)));
+            bench.ends(0, 1, group);
+            bench.ends(1, 0, GroupState::Empty);
+            assert_eq!(bench.program(1).state, State::Ended, "{group:?}");
+            ask(&mut bench, Command::Start(ProgramId(1)));
+            bench.step(Event::Group(FIRST, GroupState::Empty));
+            bench.at(1);
+            assert_eq!((bench.program(0).leader().is_some(), bench.starts(1)), (true, 1), "{group:?}");
+        }
     }
 
     #[test]

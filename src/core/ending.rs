@@ -188,7 +188,7 @@ impl Core {
     /// Nothing of it is left, its session included.
     pub(super) fn is_gone(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
         self.programs[id.0].state = State::Ended;
-        if !self.succeed(id, now, out) && !self.held_ended(id, now) {
+        if !self.succeed(id, now, out) && !self.held_ended(id, now, out) {
             self.restart_if_planned(id, now, out);
         }
     }

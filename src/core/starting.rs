@@ -200,12 +200,11 @@ impl Core {
         told
     }
 
-    /// True for a program that is gone for good and was not ready, so that nobody can come after it.
+    /// True for a program that will not come back and was not ready, so that nobody can come after it. What it has left
+    /// behind may still be there.
     pub(super) fn is_lost(&self, id: ProgramId) -> bool {
         let program = &self.programs[id.0];
-        let is_gone = matches!(program.state, State::Ended | State::Leaderless { pgid: None });
-        let is_over = is_gone && !program.restarting.planned && program.hold == Hold::Free;
-        is_over && program.readiness != Readiness::Ready
+        program.has_no_future() && program.hold == Hold::Free && program.readiness != Readiness::Ready
     }
 
     /// What a program comes after may be gone for good before its turn comes again.

@@ -20,6 +20,8 @@ pub(super) struct Model {
     restarts: Vec<Vec<Moment>>,
     /// Programs that were restarted as often as they may be.
     worn_out: Vec<bool>,
+    /// Programs that somebody has asked for since they last ran: what they had failed of is forgotten.
+    pardoned: Vec<bool>,
     /// What somebody has asked of each.
     holds: Vec<Hold>,
     /// Signals that asked for the end, in order.
@@ -64,6 +66,7 @@ impl Model {
             exits: vec![None; count],
             restarts: vec![Vec::new(); count],
             worn_out: vec![false; count],
+            pardoned: vec![false; count],
             holds: vec![Hold::Free; count],
             asked: Vec::new(),
             reason: None,
@@ -84,7 +87,10 @@ impl Model {
                 self.asked.push(received.signal);
                 self.reason.get_or_insert(Reason::Asked);
             }
-            Event::Spawned(id, Ok(pid)) => self.fates[id.0] = Fate::Alive(*pid),
+            Event::Spawned(id, Ok(pid)) => {
+                self.fates[id.0] = Fate::Alive(*pid);
+                self.pardoned[id.0] = false;
+            }
             Event::Spawned(id, Err(_))
                 if self.holds[id.0] == Hold::Stopped && !around.plan.programs[id.0].main =>
             {
@@ -95,7 +101,7 @@ impl Model {
                     && around.tries < TRIES
                     && self.holds[id.0] == Hold::Free
                 {
-                    if self.reason.is_none() && self.waits_in_vain(id.0, around, &[]) {
+                    if self.reason.is_none() && self.waits_in_vain(id.0, around) {
                         self.ended_for_good(id.0, Fate::Missing, false, around);
                     }
                     return;
@@ -103,14 +109,24 @@ impl Model {
                 self.ended_for_good(id.0, Fate::Failed(failure.kind), false, around);
             }
             Event::Group(id, GroupState::Empty) if !around.plan.marks_programs => {
-                self.nothing_is_left(*id, around, &[]);
+                self.nobody_is_left(*id, around);
             }
             Event::Sought(found) => {
-                let mut gone = Vec::new();
                 for (id, _) in found.iter().filter(|(_, pids)| pids.is_empty()) {
                     if around.before[id.0].group().is_none() {
-                        self.nothing_is_left(*id, around, &gone);
-                        gone.push(*id);
+                        self.nobody_is_left(*id, around);
+                    }
+                }
+            }
+            Event::Closed(id, true) if around.before[id.0].state == State::Closing => {
+                self.nothing_is_left(*id, around);
+            }
+            // A tmux that does not close a session is not waited for.
+            Event::Tick => {
+                for (index, program) in around.before.iter().enumerate() {
+                    let is_late = program.call.is_some_and(|call| call.until <= around.now);
+                    if program.state == State::Closing && is_late {
+                        self.nothing_is_left(ProgramId(index), around);
                     }
                 }
             }
@@ -152,42 +168,44 @@ impl Model {
         self.fates[index] = Fate::Returning;
     }
 
-    /// Nothing is left of it: it may come back now, unless what it comes after never will.
-    fn nothing_is_left(&mut self, id: ProgramId, around: Circumstances, gone: &[ProgramId]) {
+    /// Nobody of it is left; a session is closed first.
+    fn nobody_is_left(&mut self, id: ProgramId, around: Circumstances) {
         let is_leaderless = matches!(
             around.before[id.0].state,
             State::Leaderless { .. }
                 | State::Stopping { leader: None, .. }
                 | State::Survived { leader: None, .. }
         );
-        if is_leaderless && self.holds[id.0] == Hold::Again && self.reason.is_none() {
-            return self.begin_anew(id.0);
+        if is_leaderless && !around.plan.programs[id.0].is_agent() {
+            self.nothing_is_left(id, around);
         }
-        if self.fates[id.0] != Fate::Returning || !is_leaderless {
+    }
+
+    /// Nothing is left of it: it may come back now, unless what it comes after never will.
+    fn nothing_is_left(&mut self, id: ProgramId, around: Circumstances) {
+        let is_wanted = self.holds[id.0] == Hold::Again && self.reason.is_none();
+        if is_wanted {
+            self.begin_anew(id.0);
+        } else if self.fates[id.0] != Fate::Returning {
             return;
         }
         if self.reason.is_some() {
             self.fates[id.0] = Fate::Ended;
-            return;
-        }
-        if self.waits_in_vain(id.0, around, gone) {
+        } else if self.waits_in_vain(id.0, around) {
             self.ended_for_good(id.0, Fate::Missing, false, around);
         } else {
             self.fates[id.0] = Fate::Waiting;
         }
     }
 
-    fn waits_in_vain(&self, index: usize, around: Circumstances, gone: &[ProgramId]) -> bool {
-        let is_lost = |id: &ProgramId| {
-            let over = matches!(self.fates[id.0], Fate::Ended | Fate::Failed(_) | Fate::Missing);
-            let before = &around.before[id.0].state;
-            let is_gone =
-                gone.contains(id) || matches!(before, State::Ended | State::Leaderless { pgid: None });
-            over && is_gone
-                && self.holds[id.0] == Hold::Free
-                && around.before[id.0].readiness != Readiness::Ready
-        };
-        around.plan.programs[index].after.iter().any(is_lost)
+    fn waits_in_vain(&self, index: usize, around: Circumstances) -> bool {
+        around.plan.programs[index].after.iter().any(|id| self.is_lost(*id, around))
+    }
+
+    /// It will not come back, and nobody can come after it.
+    fn is_lost(&self, id: ProgramId, around: Circumstances) -> bool {
+        let is_over = matches!(self.fates[id.0], Fate::Ended | Fate::Failed(_) | Fate::Missing);
+        is_over && self.holds[id.0] == Hold::Free && around.before[id.0].readiness != Readiness::Ready
     }
 
     fn asked_by_hand(&mut self, command: &Command, around: Circumstances) {
@@ -229,18 +247,19 @@ impl Model {
             return;
         }
         for dependency in &around.plan.programs[id.0].after {
-            let before = &around.before[dependency.0];
-            let is_gone = matches!(before.state, State::Ended | State::Leaderless { pgid: None });
-            let is_missing = is_gone && !before.restarting.planned && before.readiness != Readiness::Ready;
-            if is_missing || self.holds[dependency.0] == Hold::Stopped {
+            if self.is_lost(*dependency, around) || self.holds[dependency.0] == Hold::Stopped {
                 self.start_by_hand(*dependency, around);
             }
         }
         match before.state {
-            State::Ended | State::Closing => self.begin_anew(id.0),
+            State::Ended => self.begin_anew(id.0),
             State::Waiting { .. } => self.restarts[id.0].clear(),
-            State::Starting { .. } | State::Running { .. } => self.holds[id.0] = Hold::Free,
-            State::Leaderless { .. } | State::Stopping { .. } => self.come_again(id.0),
+            State::Starting { .. } => {
+                self.holds[id.0] = Hold::Free;
+                self.fates[id.0] = Fate::Waiting;
+            }
+            State::Running { .. } => self.holds[id.0] = Hold::Free,
+            State::Leaderless { .. } | State::Stopping { .. } | State::Closing => self.come_again(id.0),
             State::Survived { .. } => {}
         }
     }
@@ -258,6 +277,7 @@ impl Model {
         self.fates[index] = Fate::Waiting;
         self.restarts[index].clear();
         self.worn_out[index] = false;
+        self.pardoned[index] = true;
     }
 
     /// It will not come back; if it was not ready, nobody who waits for it will come.
@@ -272,8 +292,7 @@ impl Model {
         while let Some(index) = missing.pop() {
             for (dependent, program) in around.plan.programs.iter().enumerate() {
                 // A start that tmux has been asked for goes on.
-                let is_asked =
-                    matches!(around.before[dependent].state, State::Starting { .. } | State::Closing);
+                let is_asked = matches!(around.before[dependent].state, State::Starting { .. });
                 let waits = self.fates[dependent] == Fate::Waiting && !is_asked;
                 if waits && program.after.contains(&ProgramId(index)) {
                     self.fates[dependent] = Fate::Missing;
@@ -304,7 +323,10 @@ impl Model {
 
     fn has_failed(&self, index: usize, around: Circumstances) -> bool {
         let has_fault = around.before.get(index).is_some_and(|program| program.fault.is_some());
-        if has_fault || self.worn_out[index] || matches!(self.fates[index], Fate::Failed(_)) {
+        if has_fault && !self.pardoned[index]
+            || self.worn_out[index]
+            || matches!(self.fates[index], Fate::Failed(_))
+        {
             return true;
         }
         let is_well = |exit: Exit| around.plan.programs[index].success_codes.contains(&exit.code());

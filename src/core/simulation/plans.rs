@@ -144,9 +144,7 @@ impl Plans<'_> {
                 ..Program::new(&format!("p{index}"), Launch::default())
             };
             let mut program = self.supervised(program, supervised);
-            // What a restart waits for may be lost while a session is closed, of which the model knows nothing.
-            let may_be_agent = program.after.is_empty() || program.restart == Restart::Never;
-            if may_be_agent && self.random.chance(agents) {
+            if self.random.chance(agents) {
                 program.kind = Kind::Agent(session(rank[index]));
             }
             programs.push(program);
