@@ -406,30 +406,40 @@ fn what_waits_for_an_agent_starts_when_it_is_ready() -> Tested {
 
 /// A run that is killed, and then another one with another file. Tells what agents have said.
 fn killed_and_started_again(leftovers: &str) -> Result<Running, String> {
-    let told = |name: &str| {
-        let trap = format!("trap \"echo {name} told >> @dir/said; exit 0\" TERM");
-        agent(name, &format!("{trap}; echo {name} >> @dir/said; while :; do sleep 0.01; done"), "")
-    };
-    let stage = stage(Place::Below, &(told("a") + &told("b")))?;
-    let dir = stage.path("");
     let second =
-        format!("[tmux]\nleftovers = \"{leftovers}\"\n{}{}", told("a"), sayer("c", "after = [\"a\"]"));
-    stage.write("second.toml", &second.replace("@dir", dir.trim_end_matches('/')), 0o644)?;
-    let [option, config, asks_record, record] = command_line(&stage);
-    let runs = [config, stage.path("second.toml")];
-    let runs = runs.map(|config| runinit(&[&option, &config, &asks_record, &record], &[]));
-    let [first, second] = runs
-        .map(|run| run.iter().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" "));
-    let running = stage.start(words(["sh", "-c", &format!("{first} & wait; exec {second}")]))?;
+        format!("[tmux]\nleftovers = \"{leftovers}\"\n{}{}", telling("a"), sayer("c", "after = [\"a\"]"));
+    let running = killed(&(telling("a") + &telling("b")), "--config @dir/second.toml", &second)?;
     running.wait_for("both", || times_said(&running, "a") == 1 && times_said(&running, "b") == 1)?;
     wait_for_pids(&running, &["a", "b"])?;
     let old = server(&running)?.pid;
-    let first = running.programs().into_iter().find(|process| process.name == "runinit");
-    send(first.ok_or("no runinit")?.pid, SIGKILL)?;
+    kill_first(&running)?;
     running.wait_for_line("said", "c")?;
     let is_same = server_of(&running).is_some_and(|server| server == old);
     ensure_same(is_same == (leftovers == "adopt"), &running)?;
     Ok(running)
+}
+
+/// An agent that says when it is told to stop.
+fn telling(name: &str) -> String {
+    let trap = format!("trap \"echo {name} told >> @dir/said; exit 0\" TERM");
+    agent(name, &format!("{trap}; echo {name} >> @dir/said; while :; do sleep 0.01; done"), "")
+}
+
+/// A run of a fleet that is to be killed, and then another one with these words and this file.
+fn killed(first: &str, words_of_second: &str, second: &str) -> Result<Running, String> {
+    let stage = stage(Place::Below, first)?;
+    let dir = stage.path("");
+    let dir = dir.trim_end_matches('/');
+    stage.write("second.toml", &second.replace("@dir", dir), 0o644)?;
+    let record = format!("--state-file {dir}/record");
+    let both = [format!("--config {dir}/fleet.toml"), words_of_second.replace("@dir", dir)];
+    let [first, second] = both.map(|more| format!("{} {record} {more}", env!("CARGO_BIN_EXE_runinit")));
+    stage.start(words(["sh", "-c", &format!("{first} & wait; exec {second}")]))
+}
+
+fn kill_first(running: &Running) -> Outcome {
+    let first = running.programs().into_iter().find(|process| process.name == "runinit");
+    send(first.ok_or("no runinit")?.pid, SIGKILL)
 }
 
 fn server_of(running: &Running) -> Option<i32> {
@@ -466,6 +476,84 @@ fn what_a_killed_run_has_left_is_taken_over_if_that_is_wanted() -> Tested {
     let program = record.program("a")?;
     ensure!(program.text("stopped_by")? == "SIGTERM" && program.number("exit.code")? == 0, "{program:?}");
     ensure!(record.program("b").is_err(), "{record:?}");
+    Ok(())
+}
+
+#[test]
+fn what_a_killed_run_has_left_is_stopped_by_a_fleet_without_tmux_too() -> Tested {
+    let second = "[[program]]\nname = \"c\"\nshell = \"echo c >> @dir/said; exec sleep 1000\"\n";
+    let running = killed(&(telling("a") + &telling("b")), "--config @dir/second.toml", second)?;
+    running.wait_for("both", || times_said(&running, "a") == 1 && times_said(&running, "b") == 1)?;
+    wait_for_pids(&running, &["a", "b"])?;
+    kill_first(&running)?;
+    for line in ["c", "a told", "b told"] {
+        running.wait_for_line("said", line)?;
+    }
+    running.wait_for("the old server's end", || {
+        !running.everybody().iter().any(|process| process.name.starts_with("tmux"))
+    })?;
+    running.wait_for("a record without them", || {
+        let programs = running.record().and_then(|record| record.list("programs").cloned());
+        programs.is_ok_and(|programs| programs.len() == 1)
+    })?;
+    Ok(stop(running, 0)?)
+}
+
+/// The end of everything waits for them, and for their server.
+#[test]
+fn what_a_killed_run_has_left_is_stopped_by_a_fleet_that_ends_at_once_too() -> Tested {
+    let second = "[[program]]\nname = \"a\"\ncommand = [\"true\"]\n";
+    let mut running = killed(&(telling("a") + &telling("b")), "--config @dir/second.toml", second)?;
+    running.wait_for("both", || times_said(&running, "a") == 1 && times_said(&running, "b") == 1)?;
+    wait_for_pids(&running, &["a", "b"])?;
+    kill_first(&running)?;
+    running.end_with(0)?;
+    ensure!(times_said(&running, "a told") == 1, "{}", running.explain("a was not told"));
+    ensure!(times_said(&running, "b told") == 1, "{}", running.explain("b was not told"));
+    Ok(())
+}
+
+#[test]
+fn a_new_program_of_the_same_name_has_nothing_to_do_with_what_is_left() -> Tested {
+    let slow = "trap \"echo a told >> @dir/said; sleep 0.3; exit 0\" TERM; echo a >> @dir/said; \
+                while :; do sleep 0.01; done";
+    let daemon = "trap \"echo daemon told >> @dir/said\" TERM; echo daemon >> @dir/said; \
+                  while :; do sleep 0.01; done";
+    let second =
+        format!("[[program]]\nname = \"a\"\nshell = '''(setsid sh -c '{daemon}' &); exec sleep 1000'''\n");
+    let running = killed(&agent("a", slow, ""), "--config @dir/second.toml", &second)?;
+    running.wait_for_line("said", "a")?;
+    wait_for_pids(&running, &["a"])?;
+    kill_first(&running)?;
+    running.wait_for_line("said", "daemon")?;
+    running.wait_for("the end of what was left", || {
+        let programs = running.record().and_then(|record| record.list("programs").cloned());
+        programs.is_ok_and(|programs| programs.len() == 1)
+    })?;
+    ensure!(times_said(&running, "a told") == 1, "{}", running.explain("a was not told"));
+    ensure!(times_said(&running, "daemon told") == 0, "{}", running.explain("the daemon was told"));
+    Ok(())
+}
+
+/// A wrapper asks nobody and ends nothing, but it writes over the record that names them.
+#[test]
+fn a_wrapper_names_what_a_killed_run_has_left() -> Tested {
+    let mut running = killed(&(telling("a") + &telling("b")), "-- sleep 1000", "")?;
+    running.wait_for("both", || times_said(&running, "a") == 1 && times_said(&running, "b") == 1)?;
+    wait_for_pids(&running, &["a", "b"])?;
+    let (record, server) = (running.record()?, server(&running)?);
+    kill_first(&running)?;
+    running.wait_for("a warning", || running.stderr().contains("still there"))?;
+    let stderr = running.stderr();
+    for name in ["a", "b"] {
+        let pid = record.program(name)?.number("pid")?;
+        ensure!(stderr.contains(&format!("{name} (pid {pid})")), "{}", running.explain("it is not named"));
+    }
+    let inner = format!("tmux:runinit (pid {})", server.inner_pid);
+    ensure!(stderr.contains(&inner), "{}", running.explain("the server is not named"));
+    running.signal(SIGTERM)?;
+    let end = running.end()?;
+    ensure!(times_said(&running, "a told") == 0 && end.left.len() >= 3, "{:?}", end.left);
     Ok(())
 }
 

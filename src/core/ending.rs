@@ -232,10 +232,14 @@ impl Core {
         }
     }
 
-    /// True if no program is left but those that are there for others.
+    /// True if no program is left but those that are there for others. A server of a run before this one is there for
+    /// nobody, and is waited for.
     pub(super) fn has_nobody_a_future(&self) -> bool {
-        let mut all = self.plan.programs.iter().zip(&self.programs);
-        all.all(|(spec, program)| spec.is_server() || (program.has_no_future() && program.hold == Hold::Free))
+        let mut all = self.programs.iter().enumerate().map(|(index, program)| (ProgramId(index), program));
+        all.all(|(id, program)| {
+            let is_for_others = self.plan.programs[id.0].is_server() && !self.is_left(id);
+            is_for_others || (program.has_no_future() && program.hold == Hold::Free)
+        })
     }
 
     /// True for a program whose last end was none that counts as a failure.

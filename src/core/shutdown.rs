@@ -149,7 +149,14 @@ impl Core {
         }
         for id in self.ids() {
             match self.programs[id.0].state {
-                State::Waiting { .. } => self.give_up(id),
+                State::Waiting { .. } => {
+                    self.give_up(id);
+                    if let Some(pid) = self.plan.programs[id.0].runs_as {
+                        let text =
+                            format!("is left by the last run, and nobody has looked for it (pid {pid})");
+                        self.say(Level::Warn, id, &text, out);
+                    }
+                }
                 State::Running { .. } if self.is_now() => self.kill_now(id, now, out),
                 State::Running { .. } if self.is_its_turn(id) => self.begin_cascade(id, now, out),
                 State::Leaderless { pgid: None } if self.is_now() || self.is_its_turn(id) => self.seek(id),

@@ -35,15 +35,12 @@ impl Core {
 
     /// What a run before this one has left in tmux goes before anything new comes there, its server last.
     fn has_no_leftovers_before(&self, id: ProgramId) -> bool {
-        let is_left = |id: ProgramId| {
-            self.plan.programs[id.0].runs_as.is_some() && self.programs[id.0].fate == Fate::Removed
-        };
-        let is_there = |other: ProgramId| is_left(other) && self.programs[other.0].state != State::Ended;
+        let is_there = |other: ProgramId| self.is_left(other) && self.programs[other.0].state != State::Ended;
         let spec = &self.plan.programs[id.0];
         match &spec.kind {
             Kind::Process => true,
-            Kind::Agent(_) if is_left(id) => true,
-            Kind::TmuxServer(_) if is_left(id) => {
+            Kind::Agent(_) if self.is_left(id) => true,
+            Kind::TmuxServer(_) if self.is_left(id) => {
                 !self.ids().any(|other| is_there(other) && self.plan.programs[other.0].is_agent())
             }
             Kind::Agent(_) | Kind::TmuxServer(_) => !self.ids().any(is_there),
@@ -61,6 +58,11 @@ impl Core {
                 && !state.is_over()
         };
         !programs[id.0].is_agent() || !self.ids().any(is_in_the_way)
+    }
+
+    /// True for what a run before this one has left, and nobody takes over.
+    pub fn is_left(&self, id: ProgramId) -> bool {
+        self.plan.programs[id.0].runs_as.is_some() && self.programs[id.0].fate == Fate::Removed
     }
 
     pub(super) fn start_next(&mut self, now: Moment, out: &mut Vec<Action>) {
@@ -147,7 +149,9 @@ impl Core {
             self.record_soon(now);
             return self.stop_leaving(now, out);
         }
-        self.plan.programs[id.0].runs_as = None;
+        if !self.is_left(id) {
+            self.plan.programs[id.0].runs_as = None;
+        }
         if is_taken_over && self.plan.programs[id.0].is_agent() {
             // It has said so to somebody else, long ago.
             self.is_ready(id, now, out);

@@ -4,6 +4,7 @@
 //! program hands its own on and puts its programs' marks before it, so its programs are known to both.
 
 use super::cgroup::Cgroups;
+use super::{kernel_session, processes};
 use crate::core::process::Pid;
 use std::ffi::OsString;
 use std::fs::File;
@@ -71,24 +72,47 @@ impl Marks {
         if self.run.is_empty() {
             return None;
         }
-        let mut environment = Vec::new();
-        let file = File::open(format!("/proc/{pid}/environ")).ok()?;
-        file.take(LONGEST_ENVIRONMENT).read_to_end(&mut environment).ok()?;
-        self.find(&environment)
+        self.find(&environment(pid)?)
     }
 
-    /// An environment is `NAME=value` strings, each with a NUL behind (proc(5)).
     fn find(&self, environment: &[u8]) -> Option<String> {
-        let variables = environment.split(|&byte| byte == 0);
-        let mut values =
-            variables.filter_map(|variable| variable.strip_prefix(NAME.as_bytes())?.strip_prefix(b"="));
-        let marks = values.next()?.split(|&byte| byte == b' ');
-        let mut names = marks.filter_map(|mark| {
+        let mut names = marks(environment).filter_map(|mark| {
             let name = mark.strip_suffix(self.run.as_bytes())?.strip_suffix(b"@")?;
             String::from_utf8(name.to_vec()).ok()
         });
         names.next()
     }
+
+    /// True if a run before this one has started this process as this program, and it leads its kernel session still.
+    /// Whoever has got its number since is somebody else.
+    pub fn is_left(&self, pid: Pid, program: &str) -> bool {
+        let own = Pid::new(std::process::id().cast_signed());
+        own.is_some_and(processes::is_own_proc)
+            && kernel_session::session_of(pid.number()) == Some(pid.number())
+            && environment(pid).is_some_and(|environment| self.is_earlier(&environment, program))
+    }
+
+    /// The first mark is that of who has started it.
+    fn is_earlier(&self, environment: &[u8], program: &str) -> bool {
+        let first = marks(environment).next();
+        let run = first.and_then(|mark| mark.strip_prefix(program.as_bytes())?.strip_prefix(b"@"));
+        run.is_some_and(|run| !run.is_empty() && run != self.run.as_bytes())
+    }
+}
+
+fn environment(pid: Pid) -> Option<Vec<u8>> {
+    let mut environment = Vec::new();
+    let file = File::open(format!("/proc/{pid}/environ")).ok()?;
+    file.take(LONGEST_ENVIRONMENT).read_to_end(&mut environment).ok()?;
+    Some(environment)
+}
+
+/// All that a process carries. An environment is `NAME=value` strings, each with a NUL behind (proc(5)).
+fn marks(environment: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let variables = environment.split(|&byte| byte == 0);
+    let mut values =
+        variables.filter_map(|variable| variable.strip_prefix(NAME.as_bytes())?.strip_prefix(b"="));
+    values.next().unwrap_or_default().split(|&byte| byte == b' ')
 }
 
 #[cfg(test)]
@@ -122,6 +146,19 @@ mod tests {
         let environment = environment(inner.variable("db"));
         assert_eq!(inner.find(&environment).as_deref(), Some("db"));
         assert_eq!(outer.find(&environment).as_deref(), Some("web"));
+    }
+
+    #[test]
+    fn what_is_left_is_of_its_program_and_of_another_run() {
+        let own = marks("9.2", "");
+        let of = |inherited: &str, program: &str| environment(marks("7.1", inherited).variable(program));
+        assert!(own.is_earlier(&of("", "db"), "db"));
+        assert!(own.is_earlier(&of("web@9.2", "db"), "db"));
+        assert!(!own.is_earlier(&of("db@5.3", "web"), "db"), "the other is the one that it was started in");
+        assert!(!own.is_earlier(&of("", "db2"), "db"));
+        assert!(!own.is_earlier(&environment(own.variable("db")), "db"));
+        assert!(!own.is_earlier(b"RUNINIT_PROGRAM=db@\0", "db"));
+        assert!(!own.is_earlier(b"A=1\0", "db"));
     }
 
     #[test]

@@ -218,7 +218,7 @@ pub struct Last {
 }
 
 /// A program of the last run.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct LastProgram {
     /// Its name.
     pub name: String,

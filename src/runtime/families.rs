@@ -34,7 +34,9 @@ impl Runtime {
         let mut families: Vec<Family> = Vec::new();
         for (program, spec, state) in self.core.programs() {
             let groups = state.group().map(Pgid::number).into_iter().collect();
-            families.push(Family { program, name: spec.name.clone(), groups, commands: Vec::new() });
+            // What another run has left carries none of this run's marks, and may have the name of a program that does.
+            let name = if self.core.is_left(program) { String::new() } else { spec.name.clone() };
+            families.push(Family { program, name, groups, commands: Vec::new() });
         }
         for (program, command) in self.core.commands() {
             // In the order of their places.

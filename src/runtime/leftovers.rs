@@ -3,6 +3,7 @@
 use crate::config;
 use crate::core::plan::{Kind, Launch, Leftovers, Plan, Program, default_stop};
 use crate::core::process::Pid;
+use crate::os::mark::Marks;
 use crate::record::{Last, LastProgram, TmuxServer};
 use crate::tmux::{Session, Socket};
 
@@ -18,6 +19,20 @@ pub(super) fn settle(plan: &mut Plan, last: Last) {
             Some(heir) => heir.runs_as = Some(pid),
             None => plan.left.push(program),
         }
+    }
+}
+
+/// Names what is still there, for somebody who ends nothing of it: nobody will know of it when the record is another run's.
+pub(super) fn tell(last: &Last) {
+    let marks = Marks::default();
+    let agents = last.programs.iter().cloned().filter_map(agent);
+    let all = agents.chain(last.tmux_servers.iter().filter_map(server));
+    let there: Vec<String> = all
+        .filter(|(program, pid)| marks.is_left(*pid, &program.name))
+        .map(|(program, pid)| format!("{} (pid {pid})", program.name))
+        .collect();
+    if !there.is_empty() {
+        log::warn!("still there from the last run, and left alone: {}", there.join(", "));
     }
 }
 

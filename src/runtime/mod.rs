@@ -34,7 +34,7 @@ use crate::core::Core;
 use crate::core::action::Action;
 use crate::core::budget::Moment;
 use crate::core::event::{Event, Received, Sender};
-use crate::core::plan::{Kind, Plan, Program, ProgramId};
+use crate::core::plan::{Plan, Program, ProgramId};
 use crate::core::process::{Exit, Pid};
 use crate::core::signal::Signal;
 use crate::os::mark::Marks;
@@ -131,7 +131,8 @@ struct Runtime {
 /// Runs the plan to its end and returns runinit's exit code. A panic inside ends everything that was started and is
 /// recorded.
 pub fn run(mut setup: Setup) -> u8 {
-    if setup.plan.programs.iter().any(|program| program.kind != Kind::Process) {
+    // A wrapper's start waits for nothing; it looks later, and only tells.
+    if setup.plan.marks_programs && setup.recorder.is_kept() {
         // Before anything is started in tmux: it may be there already.
         crate::logging::start(&setup.log);
         if let Some(last) = setup.recorder.begin() {

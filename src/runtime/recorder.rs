@@ -1,5 +1,6 @@
 //! Keeping the record, which never changes anything else.
 
+use super::leftovers;
 use crate::core::Core;
 use crate::core::budget::Moment;
 use crate::os::record_file::{self, RecordFile};
@@ -66,7 +67,9 @@ impl Recorder {
 
     /// Writes the record as it stands; the last one is on the disk when this returns.
     pub(super) fn write(&mut self, core: &Core, last_lines: &LastLines<'_>, now: Moment, is_last: bool) {
-        self.begin();
+        if let Some(last) = self.begin() {
+            leftovers::tell(&last);
+        }
         let (Some(path), Some(file)) = (&self.path, &self.file) else { return };
         let json = record::build(core, last_lines, self.clock, now).to_json();
         match file.write(&json, is_last) {
