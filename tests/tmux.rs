@@ -394,6 +394,47 @@ fn a_session_that_is_somebody_elses_is_not_taken() -> Tested {
     Ok(())
 }
 
+/// A tmux that says that it is older than it is.
+const OLD_TMUX: &str = "#!/bin/bash\n[ \"$1\" = -V ] && exec echo tmux 3.2a\n\
+                        PATH=${PATH#*:} exec tmux \"${@//'#{version}'/3.2a}\"\n";
+
+#[test]
+fn a_tmux_that_is_too_old_is_refused_before_anything_is_made() -> Tested {
+    // Without its server a private one's agent is missing something; a shared one's cannot be started itself.
+    for (socket, code) in [("@dir/shared", 126), ("runinit", 1)] {
+        let text = format!("[tmux]\nsocket = \"{socket}\"\n") + &sayer("a", "main = true");
+        let stage = stage(Place::Below, &text)?;
+        stage.write("tmux", OLD_TMUX, 0o755)?;
+        let path = format!("{}:{}", stage.path(""), std::env::var("PATH").unwrap_or_default());
+        let script = format!(
+            "tmux -S {} -f /dev/null new-session -d -s mine cat; PATH='{path}'; exec \"$@\"",
+            stage.path("shared")
+        );
+        let command = command_line(&stage);
+        let mut argv = words(["sh", "-c", &script, "sh"]);
+        argv.extend(runinit(&command.each_ref().map(String::as_str), &[]));
+        let mut running = stage.start(argv)?;
+        let end = running.end()?;
+        ensure!(end.code == Some(code), "{}", running.explain("its code"));
+        let refusal = "tmux 3.2 is too old: 3.3 or later is needed";
+        ensure!(running.stderr().contains(refusal), "{}", running.explain("no refusal"));
+        ensure!(running.text("said").is_empty(), "{}", running.explain("the agent ran"));
+        ensure!(end.left.len() == 2, "a server and its cat: {:?}", end.left);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_shared_server_that_is_not_there_is_told_as_tmux_tells_it() -> Tested {
+    let running = fleet(
+        &("[tmux]\nsocket = \"@dir/shared\"\n[shutdown]\nbudget = \"1s\"\n".to_owned() + &sayer("a", "")),
+    )?;
+    running.wait_for("tmux's own words", || {
+        running.stderr().contains("a: cannot start its tmux session: error connecting to ")
+    })?;
+    Ok(stop(running, 0)?)
+}
+
 #[test]
 fn what_waits_for_an_agent_starts_when_it_is_ready() -> Tested {
     let text = sayer("first", "ready = { exec = [\"test\", \"-e\", \"@dir/said\"] }")

@@ -42,6 +42,8 @@ pub(super) struct Tmux {
 enum Asked {
     /// Whether a program that may be there already is.
     Whether,
+    /// Which tmux a server is that somebody else has started.
+    Version,
     About(Question),
 }
 
@@ -64,19 +66,44 @@ impl Runtime {
             (Kind::Agent(session), Some(_)) => tmux::look(session),
             _ => return self.start_anew(id),
         };
-        let client = self.spawn_client(id, Asked::Whether, question);
-        client.map_or_else(|failure| Event::Spawned(id, Err(failure)), |pid| Event::Called(id, Some(pid)))
+        self.ask_to_start(id, Asked::Whether, question)
     }
 
     fn start_anew(&mut self, id: ProgramId) -> Event {
-        let asked = match &self.core.plan().programs[id.0].kind {
+        let (asked, argv) = match &self.core.plan().programs[id.0].kind {
             Kind::Process => return Event::Spawned(id, self.spawn(id)),
-            Kind::TmuxServer(_) => Ok(tmux::version()),
-            Kind::Agent(session) => self.start_in(id, &session.clone()),
+            Kind::TmuxServer(_) => (Asked::About(Question::Start), tmux::version()),
+            Kind::Agent(session) if session.socket.is_private() => return self.start_session(id),
+            Kind::Agent(session) => (Asked::Version, tmux::server_version(&session.socket)),
         };
-        match asked.and_then(|argv| self.spawn_client(id, Asked::About(Question::Start), argv)) {
+        self.ask_to_start(id, asked, argv)
+    }
+
+    fn ask_to_start(&mut self, id: ProgramId, asked: Asked, argv: Vec<OsString>) -> Event {
+        match self.spawn_client(id, asked, argv) {
             Ok(pid) => Event::Called(id, Some(pid)),
             Err(failure) => Event::Spawned(id, Err(failure)),
+        }
+    }
+
+    fn start_session(&mut self, id: ProgramId) -> Event {
+        let Kind::Agent(session) = self.core.plan().programs[id.0].kind.clone() else {
+            return self.start_anew(id);
+        };
+        match self.start_in(id, &session) {
+            Ok(argv) => self.ask_to_start(id, Asked::About(Question::Start), argv),
+            Err(failure) => Event::Spawned(id, Err(failure)),
+        }
+    }
+
+    /// A server that is too old is asked for nothing more. Why one has no answer, the start tells.
+    fn hear_version(&mut self, id: ProgramId, answer: Option<&str>) -> Event {
+        match answer.and_then(Version::parse).and_then(Version::refusal) {
+            Some(message) => {
+                let kind = SpawnFailureKind::NotExecutable;
+                Event::Spawned(id, Err(SpawnFailure { kind, errno: 0, message }))
+            }
+            None => self.start_session(id),
         }
     }
 
@@ -204,6 +231,7 @@ impl Runtime {
         let is_well = exit == Exit::Code(0);
         let question = match asked {
             Asked::Whether => return Some(self.hear_whether(id, &answer)),
+            Asked::Version => return Some(self.hear_version(id, is_well.then_some(answer.as_str()))),
             Asked::About(question) => question,
         };
         match question {

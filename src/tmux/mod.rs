@@ -12,8 +12,8 @@ mod socket;
 pub use answer::{Ended, OLDEST, Pane, Version, panes, read_close, read_end, read_start, sessions};
 pub use name::refusal;
 pub use question::{
-    attach, close, end, is_server, keys, kill_session, list_panes, list_sessions, look, serve, server, start,
-    version,
+    attach, close, end, is_server, keys, kill_session, list_panes, list_sessions, look, serve, server,
+    server_version, start, version,
 };
 pub use socket::Socket;
 

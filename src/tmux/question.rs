@@ -121,6 +121,13 @@ pub fn server(socket: &Socket) -> Vec<OsString> {
     line
 }
 
+/// Which tmux a server is ([`Version::parse`](super::Version::parse)); it may be older than the client.
+pub fn server_version(socket: &Socket) -> Vec<OsString> {
+    let mut line = client(socket);
+    line.extend(words(["display-message", "-p", "#{version}"]));
+    line
+}
+
 /// All panes of a server ([`panes`](super::panes)).
 pub fn list_panes(socket: &Socket) -> Vec<OsString> {
     let mut line = client(socket);
