@@ -478,9 +478,14 @@ fn killed(first: &str, words_of_second: &str, second: &str) -> Result<Running, S
     stage.start(words(["sh", "-c", &format!("{first} & wait; exec {second}")]))
 }
 
-fn kill_first(running: &Running) -> Outcome {
+/// The run that is to be killed.
+fn first(running: &Running) -> Result<i32, String> {
     let first = running.programs().into_iter().find(|process| process.name == "runinit");
-    send(first.ok_or("no runinit")?.pid, SIGKILL)
+    first.map(|first| first.pid).ok_or_else(|| running.explain("no runinit"))
+}
+
+fn kill_first(running: &Running) -> Outcome {
+    send(first(running)?, SIGKILL)
 }
 
 fn server_of(running: &Running) -> Option<i32> {
@@ -551,6 +556,86 @@ fn what_a_killed_run_has_left_is_stopped_by_a_fleet_that_ends_at_once_too() -> T
     running.end_with(0)?;
     ensure!(times_said(&running, "a told") == 1, "{}", running.explain("a was not told"));
     ensure!(times_said(&running, "b told") == 1, "{}", running.explain("b was not told"));
+    Ok(())
+}
+
+/// It has no terminal to be taken over with, so it is stopped whatever is wanted of leftovers.
+#[test]
+fn an_agent_that_has_outlived_runinit_and_its_server_is_stopped_before_it_starts_again() -> Tested {
+    let deaf = |name: &str| {
+        let trap = format!("trap \"\" HUP; trap \"echo {name} told >> @dir/said; exit 0\" TERM");
+        agent(name, &format!("{trap}; echo {name} >> @dir/said; while :; do sleep 0.01; done"), "")
+    };
+    for leftovers in ["stop", "adopt"] {
+        let second = format!("[tmux]\nleftovers = \"{leftovers}\"\n{}", deaf("a"));
+        let running = killed(&(deaf("a") + &deaf("b")), "--config @dir/second.toml", &second)?;
+        running.wait_for("both", || times_said(&running, "a") == 1 && times_said(&running, "b") == 1)?;
+        wait_for_pids(&running, &["a", "b"])?;
+        // It must not see the server's end: it would stop them itself.
+        let server = server(&running)?.pid;
+        send(first(&running)?, SIGSTOP)?;
+        send(server, SIGKILL)?;
+        running.wait_for("their terminal to go", || !has_terminal(&running))?;
+        kill_first(&running)?;
+        running.wait_for("a new life", || times_said(&running, "a") == 2)?;
+        let said = running.text("said");
+        let mut since: Vec<&str> = said.lines().skip(2).collect();
+        ensure!(since.pop() == Some("a"), "{}", running.explain(&said));
+        since.sort_unstable();
+        ensure!(since == ["a told", "b told"], "{}", running.explain(&said));
+        ensure!(!running.stderr().contains("does not answer"), "{}", running.explain("tmux was asked"));
+        stop(running, 0)?;
+    }
+    Ok(())
+}
+
+/// True while one of the agents has a terminal.
+fn has_terminal(running: &Running) -> bool {
+    let shells = running.everybody().into_iter().filter(|process| process.name == "sh");
+    let stats = shells.filter_map(|shell| std::fs::read_to_string(format!("/proc/{}/stat", shell.pid)).ok());
+    let mut terminals =
+        stats.filter_map(|stat| Some(stat.rsplit_once(") ")?.1.split(' ').nth(4)?.to_owned()));
+    terminals.any(|terminal| terminal != "0")
+}
+
+/// A record in which every one of them stands, as their run has left it.
+const OTHERS: &str = r#"
+    cd @dir
+    left() { programs="$programs{\"name\": \"$1\", \"pid\": $2, \"session\": \"s\", \"socket\": \"runinit\"}, "; }
+    behind() { "$@" > /dev/null 2>&1 & echo $!; }
+    leads() { until [ "$(ps -o sid= -p $1 | tr -d ' ')" = $1 ]; do :; done; }
+    pid=$(behind setsid sleep 1001); leads $pid; left a $pid
+    pid=$(behind env RUNINIT_PROGRAM=bb@1.1 setsid sleep 1002); leads $pid; left b $pid
+    pid=$(behind env RUNINIT_PROGRAM=c@1.1 sleep 1003); left c $pid
+    pid=$(behind env RUNINIT_PROGRAM='x@2.2 d@1.1' setsid sleep 1004); leads $pid; left d $pid
+    pid=$(behind env RUNINIT_PROGRAM=e@1.1 setsid sleep 1005); leads $pid; left e $pid
+    # In a terminal: an agent of somebody else.
+    RUNINIT_PROGRAM=f@1.1 tmux -S other -f /dev/null new-session -d -s f sleep 1006
+    left f $(tmux -S other display-message -p -t f '#{pane_pid}')
+    echo "{\"schema\": 1, \"phase\": \"running\", \"programs\": [${programs%, }]}" > record
+    exec "$@"
+"#;
+
+/// Numbers of a record are others' by the time it is read.
+#[test]
+fn nobody_who_has_the_number_of_what_was_left_is_taken_for_it() -> Tested {
+    let stage = stage(Place::Below, "[[program]]\nname = \"p\"\ncommand = [\"sleep\", \"1000\"]\n")?;
+    let script = OTHERS.replace("@dir", &stage.path(""));
+    let command = command_line(&stage);
+    let mut argv = words(["sh", "-c", &script, "sh"]);
+    argv.extend(runinit(&command.each_ref().map(String::as_str), &[]));
+    let mut running = stage.start(argv)?;
+    running.wait_for("the end of what was left", || {
+        let programs = running.record().and_then(|record| record.list("programs").cloned());
+        programs.is_ok_and(|programs| programs.len() == 1)
+    })?;
+    running.signal(SIGTERM)?;
+    let end = running.end()?;
+    let is_left = |number: u32| end.left.iter().any(|left| left.contains(&format!("sleep {number}")));
+    for number in [1001, 1002, 1003, 1004, 1006] {
+        ensure!(is_left(number), "{number} is gone: {:?} {}", end.left, running.stderr());
+    }
+    ensure!(!is_left(1005), "{:?} {}", end.left, running.stderr());
     Ok(())
 }
 

@@ -95,6 +95,7 @@ impl Core {
             Ok(leader) => self.started(id, leader, now, out),
             Err(_) if self.programs[id.0].fate != Fate::Stays => {
                 self.give_up(id);
+                self.record_soon(now);
                 self.succeed(id, now, out);
             }
             // Somebody has stopped it while tmux was asked to start it.

@@ -92,6 +92,12 @@ impl Marks {
             && environment(pid).is_some_and(|environment| self.is_earlier(&environment, program))
     }
 
+    /// True if it is left and its terminal is gone, of which only those are left who ignore SIGHUP.
+    pub fn is_orphan(&self, pid: Pid, program: &str) -> bool {
+        self.is_left(pid, program)
+            && processes::read(pid.number()).is_some_and(|process| process.terminal == 0)
+    }
+
     /// The first mark is that of who has started it.
     fn is_earlier(&self, environment: &[u8], program: &str) -> bool {
         let first = marks(environment).next();

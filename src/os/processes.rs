@@ -138,6 +138,8 @@ pub(super) struct Process {
     pub(super) parent: i32,
     pub(super) pgid: i32,
     pub(super) session: i32,
+    /// The device that is its terminal; 0: none.
+    pub(super) terminal: i32,
     pub(super) state: char,
     pub(super) name: String,
     /// User and system time.
@@ -200,6 +202,7 @@ fn parse(stat: &str) -> Option<Process> {
         parent: number(1)?,
         pgid: number(2)?,
         session: number(3)?,
+        terminal: number(4)?,
         cpu_ticks: count(11).unwrap_or_default().saturating_add(count(12).unwrap_or_default()),
         rss_pages: count(21).unwrap_or_default(),
         threads: count(17).unwrap_or(1),
@@ -236,7 +239,7 @@ pub(super) mod tests {
         let process = parse("42 (a) R (b)) S 7 40 41 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 9 0").unwrap();
         assert_eq!(process.threads, 9);
         assert_eq!((process.pid.number(), process.parent, process.pgid, process.state), (42, 7, 40, 'S'));
-        assert_eq!((process.session, process.name.as_str()), (41, "a) R (b)"));
+        assert_eq!((process.session, process.terminal, process.name.as_str()), (41, 0, "a) R (b)"));
     }
 
     #[test]

@@ -7,14 +7,14 @@ use crate::os::mark::Marks;
 use crate::record::{Last, LastProgram, TmuxServer};
 use crate::tmux::{Session, Socket};
 
-/// Puts what a killed run has left into the plan: taken over by the program of its session, or stopped.
-pub(super) fn settle(plan: &mut Plan, last: Last) {
+/// Puts what a killed run has left into the plan: taken over by the program of its session, or stopped. An orphan, whose
+/// server has died, is in no session any more that could be taken over.
+pub(super) fn settle(plan: &mut Plan, last: Last, is_orphan: impl Fn(Pid, &str) -> bool) {
     let agents = last.programs.into_iter().filter_map(agent);
     for (program, pid) in agents.chain(last.tmux_servers.iter().filter_map(server)) {
-        let heir = plan
-            .programs
-            .iter_mut()
-            .find(|heir| plan.tmux.leftovers == Leftovers::Adopt && is_heir(heir, &program));
+        let is_stopped = program.is_agent() && is_orphan(pid, &program.name);
+        let is_adopted = plan.tmux.leftovers == Leftovers::Adopt && !is_stopped;
+        let heir = plan.programs.iter_mut().find(|heir| is_adopted && is_heir(heir, &program));
         match heir {
             Some(heir) => heir.runs_as = Some(pid),
             None => plan.left.push(program),
@@ -91,15 +91,18 @@ mod tests {
             tmux_servers: vec![TmuxServer { socket: "runinit".to_owned(), pid: Some(6) }],
         };
         let mut adopts = plan(Leftovers::Adopt);
-        settle(&mut adopts, all());
+        settle(&mut adopts, all(), |_, _| false);
         assert_eq!(adopts.programs[0].runs_as, Pid::new(7));
         assert_eq!(
             adopts.left.iter().map(|left| left.name.as_str()).collect::<Vec<_>>(),
             ["ab", "tmux:runinit"]
         );
         let mut stops = plan(Leftovers::Stop);
-        settle(&mut stops, all());
+        settle(&mut stops, all(), |_, _| false);
         assert_eq!((stops.programs[0].runs_as, stops.left.len()), (None, 3));
+        let mut finds_orphan = plan(Leftovers::Adopt);
+        settle(&mut finds_orphan, all(), |_, name| name == "old");
+        assert_eq!((finds_orphan.programs[0].runs_as, finds_orphan.left.len()), (None, 3));
     }
 
     #[test]
@@ -108,7 +111,7 @@ mod tests {
         let never = LastProgram { pid: None, ..left("never", Some("s")) };
         let process = LastProgram { socket: None, ..left("process", None) };
         let programs = vec![never, process];
-        settle(&mut plan, Last { phase: Phase::Running, programs, tmux_servers: Vec::new() });
+        settle(&mut plan, Last { phase: Phase::Running, programs, tmux_servers: Vec::new() }, |_, _| true);
         assert!(plan.left.is_empty());
     }
 }

@@ -131,16 +131,16 @@ struct Runtime {
 /// Runs the plan to its end and returns runinit's exit code. A panic inside ends everything that was started and is
 /// recorded.
 pub fn run(mut setup: Setup) -> u8 {
+    let mut marks = if setup.plan.marks_programs { Marks::new(setup.own) } else { Marks::default() };
     // A wrapper's start waits for nothing; it looks later, and only tells.
     if setup.plan.marks_programs && setup.recorder.is_kept() {
         // Before anything is started in tmux: it may be there already.
         crate::logging::start(&setup.log);
         if let Some(last) = setup.recorder.begin() {
-            leftovers::settle(&mut setup.plan, last);
+            leftovers::settle(&mut setup.plan, last, |pid, name| marks.is_orphan(pid, name));
         }
     }
     let descriptors = descriptors::make_room_for(setup.plan.programs.len());
-    let mut marks = if setup.plan.marks_programs { Marks::new(setup.own) } else { Marks::default() };
     let cgroups = marks.use_cgroups(setup.own);
     let mut runtime = Runtime {
         outputs: Outputs::default(),

@@ -60,6 +60,9 @@ impl Tmux {
 impl Runtime {
     /// Starts a program, or the client that starts it or that says whether it can be started.
     pub(super) fn begin_start(&mut self, id: ProgramId) -> Event {
+        if let Some(pid) = self.take_orphan(id) {
+            return Event::Spawned(id, Ok(pid));
+        }
         let spec = &self.core.plan().programs[id.0];
         let question = match (&spec.kind, spec.runs_as) {
             (Kind::TmuxServer(socket), Some(_)) => tmux::server(socket),
@@ -67,6 +70,19 @@ impl Runtime {
             _ => return self.start_anew(id),
         };
         self.ask_to_start(id, Asked::Whether, question)
+    }
+
+    /// An agent of a run before this one that has outlived its server, if it is there: tmux knows nothing of it.
+    fn take_orphan(&mut self, id: ProgramId) -> Option<Pid> {
+        let spec = &self.core.plan().programs[id.0];
+        let pid = spec.runs_as.filter(|_| spec.is_agent() && self.core.is_left(id))?;
+        // First, so that it is still the same when it has been looked at.
+        let end = kernel_session::watch(pid).ok()?;
+        if !self.marks.is_orphan(pid, &spec.name) {
+            return None;
+        }
+        self.hold_end(id, Ok(end));
+        Some(pid)
     }
 
     fn start_anew(&mut self, id: ProgramId) -> Event {
@@ -157,7 +173,7 @@ impl Runtime {
     }
 
     pub(super) fn call(&mut self, id: ProgramId, question: Question) -> Event {
-        let Some(argv) = self.words_of(id, question) else { return Event::Called(id, None) };
+        let Some(argv) = self.words_of(id, question) else { return without_tmux(id, question) };
         if question == Question::End {
             self.wake_server(id);
         }
@@ -290,7 +306,11 @@ impl Runtime {
     }
 
     fn watch_process(&mut self, id: ProgramId, pid: Pid) {
-        let end = kernel_session::watch(pid).and_then(|end| {
+        self.hold_end(id, kernel_session::watch(pid));
+    }
+
+    fn hold_end(&mut self, id: ProgramId, end: nix::Result<OwnedFd>) {
+        let end = end.and_then(|end| {
             self.poller.set(end.as_fd(), Token::Pane(id.0), Interest::Read)?;
             Ok(end)
         });
@@ -361,5 +381,14 @@ impl Runtime {
                 let _ = std::fs::remove_file(path);
             }
         }
+    }
+}
+
+/// The answer for a program without a pane: there is nothing to tell of it, and nothing to close.
+fn without_tmux(id: ProgramId, question: Question) -> Event {
+    match question {
+        Question::Start => Event::Called(id, None),
+        Question::End => Event::EndTold(id, Ended::Unknown),
+        Question::Close { .. } => Event::Closed(id, true),
     }
 }
