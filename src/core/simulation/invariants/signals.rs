@@ -30,7 +30,10 @@ impl Rules {
             let Action::Signal(id, target, signal) = *action else { continue };
             if let Target::Escapee(pid) = target {
                 check_escapee_signal(event, id, signal, core)?;
-                check_is_recorded(pid, id, signal, core)?;
+                // One look may tell of the last end of all too, which comes after what it has led to before.
+                if self.was_stopping {
+                    check_is_recorded(pid, id, signal, core)?;
+                }
                 continue;
             }
             let found = reasons.iter().position(|reason| *reason == (id, target, signal));
