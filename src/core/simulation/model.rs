@@ -97,10 +97,9 @@ impl Model {
                 self.fates[id.0] = Fate::Ended;
             }
             Event::Spawned(id, Err(failure)) => {
-                if failure.kind == SpawnFailureKind::NoRoom
-                    && around.tries < TRIES
-                    && self.holds[id.0] == Hold::Free
-                {
+                let is_tried_again = around.tries < TRIES && self.holds[id.0] == Hold::Free;
+                // In a shutdown it just does not start.
+                if failure.kind == SpawnFailureKind::NoRoom && (is_tried_again || self.reason.is_some()) {
                     if self.reason.is_none() && self.waits_in_vain(id.0, around) {
                         self.ended_for_good(id.0, Fate::Missing, false, around);
                     }
