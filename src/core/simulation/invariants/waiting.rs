@@ -5,7 +5,7 @@ use super::{Checker, Verdict, ensure};
 use crate::core::Core;
 use crate::core::budget::Moment;
 use crate::core::cleaning::LAST_PASS_LASTS;
-use crate::core::plan::ProgramId;
+use crate::core::plan::{self, ProgramId};
 use crate::core::policy::ReadyBy;
 use crate::core::program::{Hold, Program, Readiness, State};
 use crate::core::simulation::fake_kernel::FakeKernel;
@@ -150,9 +150,14 @@ fn check_starts_deadline(core: &Core, deadline: Option<Moment>, now: Moment) -> 
         return Ok(());
     }
     let is_ready = |id: &ProgramId| core.program(*id).is_some_and(Program::is_ready_for_others);
-    for (_, spec, program) in core.programs() {
+    for (id, spec, program) in core.programs() {
         let is_ready = spec.after.iter().all(is_ready);
-        if matches!(program.state, State::Waiting { .. }) && is_ready {
+        // Somebody who leaves by a reload is in its tmux session.
+        let is_in_the_way = |(other, known, state): (ProgramId, &plan::Program, &Program)| {
+            other != id && known.is_in_session_of(spec) && state.is_in_use() && !state.is_over()
+        };
+        let is_free = !spec.is_agent() || !core.programs().any(is_in_the_way);
+        if matches!(program.state, State::Waiting { .. }) && is_ready && is_free {
             let longest = LONGEST_RETRY.max(spec.backoff.max);
             let is_soon = deadline.is_some_and(|at| at <= now + longest);
             ensure!(is_soon, "{} waits for its start until {deadline:?}", spec.name);
