@@ -168,6 +168,10 @@ impl Core {
     }
 
     fn start(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
+        if matches!(self.programs[id.0].state, State::Survived { .. }) {
+            // What it needs would be started for nothing.
+            return;
+        }
         for dependency in self.plan.programs[id.0].after.clone() {
             let program = &self.programs[dependency.0];
             let is_missing = self.is_lost(dependency);

@@ -147,20 +147,14 @@ impl Core {
         if self.finished {
             return;
         }
+        self.give_up_those_who_wait(out);
         for id in self.ids() {
             match self.programs[id.0].state {
-                State::Waiting { .. } => {
-                    self.give_up(id);
-                    if let Some(pid) = self.plan.programs[id.0].runs_as {
-                        let text =
-                            format!("is left by the last run, and nobody has looked for it (pid {pid})");
-                        self.say(Level::Warn, id, &text, out);
-                    }
-                }
                 State::Running { .. } if self.is_now() => self.kill_now(id, now, out),
                 State::Running { .. } if self.is_its_turn(id) => self.begin_cascade(id, now, out),
                 State::Leaderless { pgid: None } if self.is_now() || self.is_its_turn(id) => self.seek(id),
                 State::Running { .. }
+                | State::Waiting { .. }
                 | State::Starting { .. }
                 | State::Leaderless { .. }
                 | State::Stopping { .. }
@@ -175,6 +169,20 @@ impl Core {
         self.advance_sweep(now, out);
         if self.is_nothing_left() {
             self.finish(now, out);
+        }
+    }
+
+    /// Before anybody's turn is looked at: they are in nobody's way.
+    fn give_up_those_who_wait(&mut self, out: &mut Vec<Action>) {
+        for id in self.ids() {
+            if !matches!(self.programs[id.0].state, State::Waiting { .. }) {
+                continue;
+            }
+            self.give_up(id);
+            if let Some(pid) = self.plan.programs[id.0].runs_as {
+                let text = format_args!("is left by the last run, and nobody has looked for it (pid {pid})");
+                self.say(Level::Warn, id, text, out);
+            }
         }
     }
 

@@ -79,6 +79,13 @@ impl Strays {
         }
     }
 
+    /// It was reaped: whoever has its number from now on is another one.
+    pub(super) fn ended(&mut self, pid: Pid) {
+        if let Some(stray) = self.0.get_mut(&pid) {
+            stray.gone = true;
+        }
+    }
+
     /// Everybody who is there gets SIGKILL.
     pub(super) fn killed(&mut self) {
         self.0.values_mut().for_each(|stray| stray.is_killed |= !stray.gone);

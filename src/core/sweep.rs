@@ -224,8 +224,9 @@ impl Core {
 mod tests {
     use super::super::bench::{Bench, program};
     use super::*;
-    use crate::core::event::{Event, GroupState};
+    use crate::core::event::{Event, GroupState, Reaped};
     use crate::core::plan;
+    use crate::core::process::Exit;
 
     fn stray(pid: i32) -> Other {
         Other {
@@ -288,6 +289,14 @@ mod tests {
         assert_eq!(found(&mut bench, &[]), []);
         assert_eq!(found(&mut bench, &[7]), asked);
         assert_eq!(asked[0], Action::SignalStray(pid, Signal::TERM));
+    }
+
+    #[test]
+    fn one_with_the_number_of_one_that_was_reaped_is_asked_as_well() {
+        let (mut bench, asked) = bench(7);
+        let reaped = Reaped { pid: Pid::new(7).unwrap(), exit: Exit::Code(0) };
+        bench.step(Event::Reaped(vec![reaped]));
+        assert_eq!(found(&mut bench, &[7]), asked);
     }
 
     #[test]

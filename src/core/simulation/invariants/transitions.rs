@@ -3,7 +3,7 @@
 use super::{Rules, Verdict, ensure};
 use crate::core::Core;
 use crate::core::event::Event;
-use crate::core::program::{Hold, Program, State};
+use crate::core::program::{Program, State};
 
 /// The states' names, and for each where one step may lead. A step may go through several: a program that answers in
 /// the middle of a shutdown is `Running` and `Stopping` in one.
@@ -50,11 +50,11 @@ impl Rules {
     }
 }
 
-/// True for a program that another plan has just put in the place of an old one; one that somebody had stopped stays so.
+/// True for a program that another plan has just put in the place of an old one. It has ended already if somebody had stopped
+/// that, or if it waits for what will not come.
 pub(super) fn is_another(program: &Program) -> bool {
-    let is_stopped = program.state == State::Ended && program.hold == Hold::Stopped;
-    let is_new = matches!(program.state, State::Waiting { .. } | State::Starting { .. });
-    (is_stopped || is_new) && program.pid.is_none()
+    let is_new = matches!(program.state, State::Waiting { .. } | State::Starting { .. } | State::Ended);
+    is_new && program.pid.is_none()
 }
 
 pub(super) fn name(state: &State) -> &'static str {
