@@ -126,7 +126,7 @@ fn what_is_no_option_is_named() -> Tested {
 
 #[test]
 fn bad_durations_are_refused_wherever_they_come_from() -> Tested {
-    for text in ["9", "soon", "-1s", "1x", "9s and a bit", "never"] {
+    for text in ["9", "soon", "-1s", "1x", "9s and a bit", "never", "18446744073709551615s"] {
         refused(&["--grace", text], &["sh", "-c", "echo started"], &["--grace", text])?;
         let mut running =
             Stage::new(Place::Below)?.env("RUNINIT_GRACE", text).start(runinit(&[], &["echo", "x"]))?;

@@ -149,6 +149,7 @@ fn a_bad_file_starts_nothing() -> Tested {
         (vec!["drill"], "which fleet?"),
         (vec!["drill", "a", "b"], "what is \"b\"?"),
         (vec!["drill", "--ready-within", "soon", "a"], "--ready-within soon"),
+        (vec!["drill", "--ready-within", "11years", "a"], "longer than ten years"),
         (vec!["drill", "--stop-signal", "15", "a"], "unknown option --stop-signal"),
     ] {
         let mut running = Stage::new(Place::Below)?.start(runinit(&words, &[]))?;

@@ -5,6 +5,7 @@ use super::options::{Environment, refused};
 use super::surface::subcommand;
 use crate::control::protocol::{Request, Target};
 use crate::control::{Ask, Show, What, Where};
+use crate::core::duration;
 use crate::core::signal::Signal;
 use lexopt::{Arg, Parser};
 use serde_json::{Map, Value, json};
@@ -96,7 +97,7 @@ impl Given {
         match (name, option) {
             (_, "--control") => self.control = Some(value()?.into()),
             (_, "-c" | "--config") => self.config = Some(value()?.into()),
-            (_, "--timeout") => self.timeout = Some(duration(&text(&value()?)?)?),
+            (_, "--timeout") => self.timeout = Some(timeout(&text(&value()?)?)?),
             (_, "--no-wait") if waits => self.no_wait = true,
             ("status", "--json") => self.show = Some(Show::Json),
             ("status", "--prometheus") => self.show = Some(Show::Prometheus),
@@ -207,9 +208,9 @@ fn text(word: &OsStr) -> Result<String, String> {
     word.to_str().map(str::to_owned).ok_or_else(|| format!("{} is no UTF-8", word.display()))
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    let length = humantime::parse_duration(text)
-        .map_err(|why| format!("--timeout {text}: {why}; write it as 500ms or 10s"))?;
+fn timeout(text: &str) -> Result<Duration, String> {
+    let length =
+        duration::parse(text).map_err(|why| format!("--timeout {text}: {why}; write it as 500ms or 10s"))?;
     if length.is_zero() {
         Err(format!("--timeout {text}: it has to be longer than nothing"))
     } else {

@@ -3,6 +3,7 @@
 use super::options::{grace, known, refused, unknown};
 use super::surface::subcommand;
 use super::{Command, Environment, Options};
+use crate::core::duration;
 use lexopt::{Arg, Parser};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -43,7 +44,7 @@ pub(super) fn parse(
             Arg::Long("ready-within") => {
                 let value = parser.value().map_err(|e| refused(&e))?;
                 let text = value.to_string_lossy();
-                drill.ready_within = humantime::parse_duration(&text)
+                drill.ready_within = duration::parse(&text)
                     .map_err(|why| format!("--ready-within {text}: {why}; write it as 60s or 2m"))?;
             }
             Arg::Value(word) if file.is_some() => {

@@ -112,7 +112,10 @@ fn every_slip_in_a_cascade_is_told_exactly() {
             "4:35: \"wait\" is no duration: \"5\" (time unit needed, for example 5sec or 5ms); write 500ms, 2s or 1m30s"
                 .to_owned(),
         ),
-        ("[{ signal = \"TERM\", wait = \"11years\" }]", "4:35: \"wait\" is longer than ten years: \"11years\"".to_owned()),
+        (
+            "[{ signal = \"TERM\", wait = \"11years\" }]",
+            "4:35: \"wait\" is no duration: \"11years\" (longer than ten years); write 500ms, 2s or 1m30s".to_owned(),
+        ),
         (
             "[{ signal = \"TERM\", wait = \"1s\", kill = true }]",
             "4:41: unknown key \"kill\"; a stop step has run, stdin, signal, keys and wait".to_owned(),

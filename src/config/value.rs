@@ -3,6 +3,7 @@
 use super::nearest::hint;
 use super::reader::Reader;
 use super::report::Report;
+use crate::core::duration;
 use crate::core::signal::Signal;
 use std::ffi::OsString;
 use std::ops::RangeInclusive;
@@ -10,9 +11,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeValue;
-
-/// Sums of durations below this never overflow.
-const LONGEST: Duration = Duration::from_hours(10 * 365 * 24);
 
 /// A value under a key. Every decoder that returns `None` has reported why.
 #[derive(Clone, Copy)]
@@ -104,14 +102,9 @@ impl<'a> Value<'a> {
 
     pub(super) fn duration(self) -> Option<Duration> {
         let text = self.any_text("a duration such as \"2s\"")?;
-        match humantime::parse_duration(text) {
-            Ok(duration) if duration <= LONGEST => Some(duration),
-            Ok(_) => self.refuse(format!("{:?} is longer than ten years: {text:?}", self.key)),
-            Err(error) => self.refuse(format!(
-                "{:?} is no duration: {text:?} ({error}); write 500ms, 2s or 1m30s",
-                self.key
-            )),
-        }
+        let wrong =
+            |why| format!("{:?} is no duration: {text:?} ({why}); write 500ms, 2s or 1m30s", self.key);
+        duration::parse(text).map_or_else(|why| self.refuse(wrong(why)), Some)
     }
 
     pub(super) fn signal(self) -> Option<Signal> {

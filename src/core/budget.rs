@@ -1,5 +1,6 @@
 //! The time a whole shutdown may take.
 
+use super::duration;
 use std::time::Duration;
 
 /// A point in time: how long after runinit's own start, by the monotonic clock.
@@ -30,7 +31,7 @@ impl Budget {
         if text == "forever" {
             return Ok(Self::Forever);
         }
-        humantime::parse_duration(text).map(Self::Within).map_err(|e| e.to_string())
+        duration::parse(text).map(Self::Within)
     }
 
     /// The length, or `None` for ever.
@@ -79,6 +80,6 @@ mod tests {
     fn what_is_no_duration_is_refused() {
         assert_eq!(Budget::parse("forever"), Ok(Budget::Forever));
         assert!(Budget::parse("soon").is_err());
-        assert!(Budget::parse("9").is_err());
+        assert!(Budget::parse("11years").is_err());
     }
 }

@@ -35,6 +35,7 @@ mod checking;
 mod cleaning;
 pub mod commanding;
 pub mod confinement;
+pub mod duration;
 mod ending;
 pub mod event;
 mod forwarding;

@@ -22,12 +22,13 @@ pub use picture::{Bar, Kind, Picture, Row};
 pub use terminal::Screen;
 
 use crate::cli::Explain;
+use crate::core::duration::LONGEST;
 use crate::os::record_file;
 use crate::record::{self, Phase, Record};
 use std::path::Path;
 
-/// Ten years, as for every duration that is configured.
-const LONGEST_MS: u64 = 10 * 366 * 24 * 60 * 60 * 1000;
+/// As for every duration that is configured.
+const LONGEST_MS: u64 = LONGEST.as_secs() * 1000;
 
 /// A record that was read.
 #[derive(Debug)]
