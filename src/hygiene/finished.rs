@@ -72,7 +72,9 @@ mod tests {
         assert_eq!(finished(completed, 60).unwrap(), "completed, 1m old");
         assert_eq!(finished(completed, 59), None);
         assert_eq!(finished(completed, -90), None);
-        for other in [r#"{"status": "terminated"}"#, r#"{"status": null}"#, "{}", "{", ""] {
+        for other in
+            [r#"{"status": "terminated"}"#, r#"{"status": null}"#, "{}", "{", "", r#"["completed", null]"#]
+        {
             assert_eq!(finished(other, 90), None, "{other}");
         }
     }

@@ -62,6 +62,16 @@ fn there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawVa
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
+/// Reads an object. serde would take the values of an array for its fields, one after the other, and what is in place of a
+/// status there means something else.
+fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {
+    // JSON's own blanks (RFC 8259, section 2).
+    if text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('[') {
+        return Err("it is an array, and no object".to_owned());
+    }
+    serde_json::from_str(text).map_err(|error| error.to_string())
+}
+
 /// A string's own text; anything else as it is written.
 fn text_of(raw: &str) -> String {
     serde_json::from_str(raw).unwrap_or_else(|_| raw.to_owned())
@@ -70,10 +80,9 @@ fn text_of(raw: &str) -> String {
 impl<'a> Registry<'a> {
     /// Understands a registry, or says why that cannot be.
     pub(super) fn parse(text: &'a str) -> Result<Self, String> {
-        let document: Document<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let document: Document<'_> = object(text)?;
         let entries = document.agents.iter().flatten().map(|raw| {
-            let entry: Entry<'_> =
-                serde_json::from_str(raw.get()).map_err(|error| format!("an agent: {error}"))?;
+            let entry: Entry<'_> = object(raw.get()).map_err(|error| format!("an agent: {error}"))?;
             let id = as_tmux_names(&text_of(entry.id.get()));
             Ok(Agent { object: raw.get(), id, status: entry.status.map(RawValue::get) })
         });
@@ -186,6 +195,9 @@ mod tests {
             "null",
             "{\"agents\": {}}",
             "{\"agents\": [1]}",
+            "[\"completed\", []]",
+            "{\"agents\": [[\"a\"]]}",
+            "{\"agents\": [ [\"a\", \"error\"] ]}",
             "{\"agents\": [{\"status\": \"error\"}]}",
             "{\"agents\": [{\"id\": \"a\", \"status\": \"error\", \"status\": \"running\"}]}",
             "{\"agents\": []} x",
