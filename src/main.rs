@@ -3,7 +3,7 @@
 
 use runinit::cli::personality::{self, Answer, Call};
 use runinit::cli::{self, Cleaning, Command, Options, Run};
-use runinit::config::Diagnostic;
+use runinit::config::{Diagnostic, Reading};
 use runinit::core::plan::{Plan, Program};
 use runinit::core::process::Pid;
 use runinit::core::shutdown::INTERNAL_ERROR;
@@ -121,12 +121,7 @@ fn start(run: Run, load: Load) -> u8 {
 }
 
 fn load_again(options: &Options) -> Result<Plan, Vec<String>> {
-    // A pipe would be waited for, and everything else with it.
-    let config = options.config.iter().find(|path| path.metadata().is_ok_and(|found| !found.is_file()));
-    if let Some(config) = config {
-        return Err(vec![format!("{}: only a regular file can be read again", config.display())]);
-    }
-    let found = cli::plan(options.clone());
+    let found = cli::plan(Options { reading: Reading::Running, ..options.clone() });
     let run =
         found.map_err(|diagnostics| diagnostics.iter().map(Diagnostic::to_string).collect::<Vec<_>>())?;
     let refusals = powers::refusals(&run.plan.programs);

@@ -3,6 +3,8 @@
 mod support;
 
 use libc::{SIGKILL, SIGTERM};
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -411,12 +413,6 @@ fn a_reload_says_what_has_changed_or_what_is_wrong() -> Tested {
     let said = refused(&running, &["reload"])?;
     ensure!(said.contains("fleet.toml:2:8") && said.contains("everything goes on as it was"), "{said}");
     wait_for_state(&running, "c", "running")?;
-    // A pipe that nobody writes to would hold everything up.
-    let file = running.file("fleet.toml");
-    std::fs::remove_file(&file).map_err(|e| e.to_string())?;
-    nix::unistd::mkfifo(&file, nix::sys::stat::Mode::S_IRWXU).map_err(|e| e.to_string())?;
-    let said = refused(&running, &["reload"])?;
-    ensure!(said.contains("only a regular file can be read again"), "{said}");
     Ok(stop(running, 0)?)
 }
 
@@ -431,6 +427,27 @@ fn who_stops_because_everything_stops_has_not_failed() -> Tested {
     running.signal(SIGTERM)?;
     let mut running = running;
     Ok(running.end_with(0)?)
+}
+
+#[test]
+fn a_fifo_in_place_of_a_file_is_not_waited_for() -> Tested {
+    let output = "output = { file = \"@dir/log\" }";
+    let running = fleet(&program("web", "echo here; exec sleep 1000", output))?;
+    let has_printed = || done(&running, &["logs", "web"]).is_ok_and(|said| said == "here\n");
+    running.wait_for("its line", has_printed)?;
+    for name in ["log", "fleet.toml"] {
+        std::fs::remove_file(running.file(name)).map_err(|e| e.to_string())?;
+    }
+    for name in ["log", "fleet.toml", "variables"] {
+        mkfifo(&running.file(name), Mode::S_IRWXU).map_err(|e| e.to_string())?;
+    }
+    ensure!(done(&running, &["logs", "web"])? == "here\n", "what is known of it all the same");
+    let variables = format!("env_file={}", running.file("variables").display());
+    let said = refused(&running, &["start", "--name", "new", "--set", &variables, "--", "true"])?;
+    ensure!(said.contains("variables: this is no regular file"), "{said}");
+    let said = refused(&running, &["reload"])?;
+    ensure!(said.contains("fleet.toml: this is no regular file"), "{said}");
+    Ok(stop(running, 0)?)
 }
 
 #[test]

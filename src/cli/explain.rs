@@ -3,7 +3,7 @@
 use super::options::{known, refused, unknown};
 use super::surface::subcommand;
 use super::{Command, Environment};
-use crate::config::{self, MainCommand};
+use crate::config::{self, MainCommand, Reading};
 use crate::explain::Screen;
 use crate::os::terminal;
 use crate::runtime::DEFAULT_PATH;
@@ -35,7 +35,11 @@ impl Explain {
         if let Some(path) = self.file.clone().or_else(|| self.from_environment.clone()) {
             return Ok(path);
         }
-        let fleet = self.config.as_ref().map(|path| config::load(path, MainCommand::Given)).transpose()?;
+        let fleet = self
+            .config
+            .as_ref()
+            .map(|path| config::load(path, MainCommand::Given, Reading::AtStart))
+            .transpose()?;
         Ok(fleet.and_then(|fleet| fleet.init.state_file).unwrap_or_else(|| DEFAULT_PATH.into()))
     }
 }

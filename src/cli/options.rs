@@ -2,6 +2,7 @@
 
 use super::Command;
 use super::surface::{SURFACE, Subcommand, subcommand};
+use crate::config::Reading;
 use crate::core::budget::Budget;
 use crate::core::plan::Rewrite;
 use crate::core::signal::Signal;
@@ -17,6 +18,8 @@ pub type Environment<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
 pub struct Options {
     /// `--config`.
     pub config: Option<PathBuf>,
+    /// When that is read.
+    pub reading: Reading,
     /// `--grace`.
     pub grace: Option<Budget>,
     /// The grace where nobody says anything.

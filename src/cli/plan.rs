@@ -98,7 +98,7 @@ pub fn plan(options: Options) -> Result<Run, Vec<Diagnostic>> {
         }
         Some(path) => {
             let main = if options.command.is_empty() { MainCommand::InFile } else { MainCommand::Given };
-            let fleet = config::load(path, main)?;
+            let fleet = config::load(path, main, options.reading)?;
             let state_file = state_file.or_else(|| fleet.init.state_file.clone());
             let asked = fleet.init.termination_log.clone().map(TerminationLog::asked);
             let termination_log = asked.or(by_default).filter(|_| !options.is_drill);

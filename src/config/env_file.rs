@@ -10,7 +10,7 @@ use std::path::Path;
 pub(super) fn read(value: Value<'_>) -> Option<Vec<(String, String)>> {
     let named = value.path()?;
     let path = value.report.file().parent().unwrap_or(Path::new("")).join(named);
-    match text::read(&path) {
+    match text::read(&path, value.report.reading()) {
         Ok(text) => Some(parse(&text, |line, column, message| {
             let at = Some(Position { line, column });
             value.report.add_elsewhere(value.offset(), Diagnostic { file: path.clone(), at, message });

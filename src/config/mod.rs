@@ -46,7 +46,11 @@ use crate::core::budget::Budget;
 use crate::core::hygiene::Hygiene;
 use crate::core::plan::{Program, Tmux};
 use crate::core::signal::Signal;
+use report::Report;
 use std::path::{Path, PathBuf};
+
+/// Where the users and groups are.
+const ETC: &str = "/etc";
 
 /// A configuration without an error in it.
 #[derive(Clone, Debug)]
@@ -87,35 +91,45 @@ pub enum MainCommand {
     Given,
 }
 
+/// When a configuration is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reading {
+    /// Before anything runs. It may be a pipe, which is read to its end: `--config <(generate)`.
+    #[default]
+    AtStart,
+    /// In the middle of a run, where nothing may wait: it and what it names are regular files, or an error.
+    Running,
+}
+
 /// Reads a configuration.
 ///
 /// # Errors
 /// Everything that is wrong with it, in the order of the file.
-pub fn load(path: &Path, main: MainCommand) -> Result<Fleet, Vec<Diagnostic>> {
-    match text::read(path) {
-        Ok(text) => parse(path, &text, main),
+pub fn load(path: &Path, main: MainCommand, reading: Reading) -> Result<Fleet, Vec<Diagnostic>> {
+    match text::read(path, reading) {
+        Ok(text) => parse_with(Report::new(path, &text, reading), main, Path::new(ETC)),
         Err(unreadable) => Err(vec![unreadable.diagnostic(path)]),
     }
 }
 
-/// Reads the text of a configuration. The name is for the diagnostics, and a relative `env_file` starts beside it.
+/// Reads the text of a configuration in the middle of a run. The name is for the diagnostics, and a relative `env_file`
+/// starts beside it.
 ///
 /// # Errors
 /// Everything that is wrong with it, in the order of the text.
 pub fn parse(file_name: &Path, text: &str, main: MainCommand) -> Result<Fleet, Vec<Diagnostic>> {
-    parse_with(file_name, text, main, Path::new("/etc"))
+    parse_with(Report::new(file_name, text, Reading::Running), main, Path::new(ETC))
 }
 
 /// Where a configuration says that the control socket is; nothing else in it is looked at.
 pub fn control_socket(path: &Path) -> Option<PathBuf> {
-    let text = text::read(path).ok()?;
+    let text = text::read(path, Reading::AtStart).ok()?;
     let (document, _) = toml::de::DeTable::parse_recoverable(&text);
     let init = document.get_ref().get("init")?.get_ref().as_table()?;
     init.get("control_socket")?.get_ref().as_str().map(PathBuf::from)
 }
 
-fn parse_with(file_name: &Path, text: &str, main: MainCommand, etc: &Path) -> Result<Fleet, Vec<Diagnostic>> {
-    let report = report::Report::new(file_name, text);
+fn parse_with(report: Report<'_>, main: MainCommand, etc: &Path) -> Result<Fleet, Vec<Diagnostic>> {
     let fleet = fleet::read(&report, main, etc);
     let found = report.finish();
     if found.is_empty() { Ok(fleet) } else { Err(found) }

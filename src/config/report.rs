@@ -1,5 +1,6 @@
 //! Everything that was found wrong so far.
 
+use super::Reading;
 use super::diagnostic::{Diagnostic, Position};
 use std::cell::{OnceCell, RefCell};
 use std::path::Path;
@@ -12,6 +13,7 @@ const MOST: usize = 100;
 pub(super) struct Report<'a> {
     file: &'a Path,
     text: &'a str,
+    reading: Reading,
     found: RefCell<Vec<(usize, Found)>>,
     /// Where lines end, once somebody wants to know.
     newlines: OnceCell<Vec<usize>>,
@@ -27,8 +29,12 @@ enum Found {
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn new(file: &'a Path, text: &'a str) -> Self {
-        Self { file, text, found: RefCell::default(), newlines: OnceCell::new() }
+    pub(super) fn new(file: &'a Path, text: &'a str, reading: Reading) -> Self {
+        Self { file, text, reading, found: RefCell::default(), newlines: OnceCell::new() }
+    }
+
+    pub(super) fn reading(&self) -> Reading {
+        self.reading
     }
 
     pub(super) fn file(&self) -> &'a Path {
@@ -107,7 +113,7 @@ mod tests {
     #[test]
     fn a_file_that_is_no_configuration_is_told_of_in_a_few_lines() {
         let text = "no equals sign\n".repeat(200_000);
-        let report = Report::new(Path::new("f"), &text);
+        let report = Report::new(Path::new("f"), &text, Reading::AtStart);
         for line in 0..200_000 {
             report.add(line * 15, "wrong".to_owned());
         }

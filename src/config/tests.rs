@@ -14,7 +14,7 @@ fn parsed(text: &str) -> Result<Fleet, Vec<Diagnostic>> {
         std::fs::write(etc.path().join("group"), GROUP).unwrap();
         etc
     });
-    parse_with(Path::new("c.toml"), text, MainCommand::InFile, ETC.path())
+    parse_with(Report::new(Path::new("c.toml"), text, Reading::AtStart), MainCommand::InFile, ETC.path())
 }
 
 /// Who is known where these tests are read.
@@ -663,12 +663,12 @@ fn the_environment_is_the_file_s_with_the_table_over_it() {
     let config = directory.path().join("c.toml");
     std::fs::write(directory.path().join("e"), "A=file\nexport B='file'\n").unwrap();
     std::fs::write(&config, program("env_file = \"e\"\nenv = { B = \"table\", C = \"table\" }")).unwrap();
-    let fleet = load(&config, MainCommand::InFile).unwrap();
+    let fleet = load(&config, MainCommand::InFile, Reading::AtStart).unwrap();
     let expected = [("A", "file"), ("B", "table"), ("C", "table")];
     assert_eq!(fleet.programs[0].launch.env, expected.map(|(name, value)| (name.into(), value.into())));
 
     std::fs::write(directory.path().join("e"), "A=1\n  secret\n").unwrap();
-    let found = load(&config, MainCommand::InFile).unwrap_err();
+    let found = load(&config, MainCommand::InFile, Reading::AtStart).unwrap_err();
     let at = directory.path().join("e");
     assert_eq!(
         found.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -678,7 +678,8 @@ fn the_environment_is_the_file_s_with_the_table_over_it() {
 
 #[test]
 fn a_file_that_cannot_be_read_says_what_to_do() {
-    let shown = |path: &str| load(Path::new(path), MainCommand::InFile).unwrap_err()[0].to_string();
+    let shown =
+        |path: &str| load(Path::new(path), MainCommand::InFile, Reading::AtStart).unwrap_err()[0].to_string();
     assert_eq!(
         shown("/nowhere/c.toml"),
         "/nowhere/c.toml: No such file or directory (os error 2); name a file that runinit can read"
@@ -695,7 +696,7 @@ fn a_file_that_cannot_be_read_says_what_to_do() {
 #[test]
 fn the_example_loads() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("config.example.toml");
-    let fleet = load(&example, MainCommand::InFile).map_err(|found| shown(&found));
+    let fleet = load(&example, MainCommand::InFile, Reading::AtStart).map_err(|found| shown(&found));
     assert!(fleet.unwrap().programs.len() > 2);
 }
 

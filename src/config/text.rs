@@ -1,6 +1,8 @@
 //! Reads a text file of a sane size.
 
+use super::Reading;
 use super::diagnostic::{Diagnostic, Position};
+use crate::os::regular_file;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -20,10 +22,14 @@ impl Unreadable {
     }
 }
 
-pub(super) fn read(path: &Path) -> Result<String, Unreadable> {
+pub(super) fn read(path: &Path, reading: Reading) -> Result<String, Unreadable> {
     let refused = |at, message| Unreadable { at, message };
     let mut bytes = Vec::new();
-    File::open(path)
+    let opened = match reading {
+        Reading::AtStart => File::open(path),
+        Reading::Running => regular_file::open(path),
+    };
+    opened
         .and_then(|file| file.take(LARGEST as u64 + 1).read_to_end(&mut bytes))
         .map_err(|e| refused(None, format!("{e}; name a file that runinit can read")))?;
     if bytes.len() > LARGEST {
@@ -43,7 +49,7 @@ mod tests {
     fn refusal(content: &[u8]) -> String {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), content).unwrap();
-        let diagnostic = read(file.path()).err().unwrap().diagnostic(Path::new("f"));
+        let diagnostic = read(file.path(), Reading::AtStart).err().unwrap().diagnostic(Path::new("f"));
         diagnostic.to_string()
     }
 
@@ -54,8 +60,8 @@ mod tests {
 
     #[test]
     fn a_file_without_an_end_is_not_read_to_it() {
-        let endless = read(Path::new("/dev/zero")).err().unwrap();
+        let endless = read(Path::new("/dev/zero"), Reading::AtStart).err().unwrap();
         assert_eq!(endless.message, "this is larger than 4 MiB");
-        assert!(read(Path::new("/")).is_err());
+        assert!(read(Path::new("/"), Reading::AtStart).is_err());
     }
 }

@@ -27,6 +27,7 @@ pub mod processes;
 mod raw;
 pub mod reap;
 pub mod record_file;
+pub mod regular_file;
 pub mod signals;
 pub mod spawn;
 pub mod stdio;

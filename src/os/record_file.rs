@@ -1,5 +1,6 @@
 //! A file that is always whole: a temporary one beside it, then rename(2).
 
+use super::regular_file;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use std::ffi::OsString;
@@ -63,35 +64,28 @@ impl RecordFile {
 
 /// Holds a place in the file system against everybody who asks in the same way, by a lock on a file beside it.
 pub(super) fn lock(path: &Path) -> io::Result<Flock<File>> {
-    let lock = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(MODE)
-        // O_NONBLOCK: a FIFO in its place has nobody at its other end, and would be waited for.
-        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
-        .open(beside(path, ".lock"))?;
+    let mut how = OpenOptions::new();
+    how.write(true).create(true).truncate(false).mode(MODE);
+    let (lock, _) = regular_file::open_as(&mut how, &beside(path, ".lock"), libc::O_NOFOLLOW)?;
     Flock::lock(lock, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| io::Error::from(errno))
 }
 
 /// What the last run left there, if anything; never through a symbolic link.
 ///
 /// # Errors
-/// It is missing, a link, or cannot be read.
+/// It is missing, a link, no file, or cannot be read.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut contents = Vec::new();
-    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let (file, _) = regular_file::open_as(OpenOptions::new().read(true), path, libc::O_NOFOLLOW)?;
     file.take(READ_LIMIT).read_to_end(&mut contents)?;
     Ok(contents)
 }
 
 /// True if the run that writes the record is still there.
 pub fn is_locked(path: &Path) -> bool {
-    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-    let lock = OpenOptions::new().read(true).custom_flags(flags).open(beside(path, ".lock"));
+    let lock = regular_file::open_as(OpenOptions::new().read(true), &beside(path, ".lock"), libc::O_NOFOLLOW);
     // Let go at once: a runinit that starts in this very moment must not find it taken.
-    lock.is_ok_and(|lock| {
+    lock.is_ok_and(|(lock, _)| {
         matches!(Flock::lock(lock, FlockArg::LockSharedNonblock), Err((_, Errno::EWOULDBLOCK)))
     })
 }

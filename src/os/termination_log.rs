@@ -1,8 +1,8 @@
 //! A file that is there for a last line, as Kubernetes puts one into every container.
 
+use super::regular_file;
 use std::fs::OpenOptions;
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Kubernetes shows no more of it.
@@ -14,16 +14,11 @@ const LIMIT: usize = 4096;
 /// # Errors
 /// It is a link, no regular file, or cannot be written.
 pub fn write(path: &Path, line: &str, only_if_empty: bool) -> io::Result<()> {
-    // O_NONBLOCK: a FIFO in its place has nobody at its other end, and would be waited for.
-    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-    let mut file = match OpenOptions::new().write(true).custom_flags(flags).open(path) {
+    let opened = regular_file::open_as(OpenOptions::new().write(true), path, libc::O_NOFOLLOW);
+    let (mut file, found) = match opened {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         opened => opened?,
     };
-    let found = file.metadata()?;
-    if !found.is_file() {
-        return Err(io::Error::new(ErrorKind::InvalidInput, "no regular file"));
-    }
     if only_if_empty && found.len() > 0 {
         return Ok(());
     }

@@ -3,8 +3,9 @@
 use super::Outputs;
 use super::lines::Line;
 use crate::core::plan::ProgramId;
+use crate::os::regular_file;
 use std::collections::BTreeSet;
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
@@ -52,11 +53,11 @@ impl Outputs {
 /// The last lines of a file, no longer ago than so many bytes.
 ///
 /// # Errors
-/// It cannot be read.
+/// It cannot be read, is a symbolic link or no file.
 pub fn last_lines_of(path: &Path, count: usize) -> std::io::Result<Vec<String>> {
-    let mut file = File::open(path)?;
-    let length = file.metadata()?.len();
-    let from = length.saturating_sub(FILE_TAIL);
+    // Somebody may have put something else in its place.
+    let (mut file, metadata) = regular_file::open_as(OpenOptions::new().read(true), path, libc::O_NOFOLLOW)?;
+    let from = metadata.len().saturating_sub(FILE_TAIL);
     file.seek(SeekFrom::Start(from))?;
     let mut bytes = Vec::new();
     file.take(FILE_TAIL).read_to_end(&mut bytes)?;

@@ -5,6 +5,7 @@
 //! [`LINE_LIMIT`](super::lines::LINE_LIMIT) may go on in the next one.
 
 use super::lines::count;
+use crate::os::regular_file;
 use nix::errno::Errno;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, rename};
@@ -33,7 +34,7 @@ impl RotatingFile {
     /// Opens the file, to add to what is there.
     ///
     /// # Errors
-    /// It cannot be opened; or it is no file, or a symbolic link (ELOOP).
+    /// It cannot be opened; or it is no regular file, or a symbolic link (ELOOP).
     pub(super) fn open(path: &Path, max: u64, keep: u32) -> io::Result<Self> {
         let (file, size) = open(path)?;
         Ok(Self {
@@ -151,12 +152,10 @@ impl RotatingFile {
 }
 
 fn open(path: &Path) -> io::Result<(File, u64)> {
-    // Not blocking: a FIFO without a reader would make everybody wait.
-    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
-    let file = OpenOptions::new().append(true).create(true).mode(MODE).custom_flags(flags).open(path)?;
-    let metadata = file.metadata()?;
-    // A device must not be renamed.
-    if metadata.is_file() { Ok((file, metadata.len())) } else { Err(io::Error::other("this is no file")) }
+    let mut how = OpenOptions::new();
+    how.append(true).create(true).mode(MODE);
+    let (file, metadata) = regular_file::open_as(&mut how, path, libc::O_NOFOLLOW)?;
+    Ok((file, metadata.len()))
 }
 
 /// A symbolic link is there, wherever it leads.
