@@ -112,11 +112,6 @@ pub fn panes(answer: &str) -> Vec<(Pane, String)> {
     answer.lines().filter_map(read).collect()
 }
 
-/// The names of a list of sessions.
-pub fn sessions(answer: &str) -> Vec<String> {
-    answer.lines().map(str::to_owned).collect()
-}
-
 fn pane<'a>(words: &mut impl Iterator<Item = &'a str>) -> Option<Pane> {
     let server = Pid::new(words.next()?.parse().ok()?)?;
     let session = words.next().filter(|id| id.starts_with('$'))?.to_owned();

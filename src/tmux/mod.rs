@@ -9,11 +9,10 @@ mod name;
 mod question;
 mod socket;
 
-pub use answer::{Ended, OLDEST, Pane, Version, panes, read_close, read_end, read_start, sessions};
+pub use answer::{Ended, OLDEST, Pane, Version, panes, read_close, read_end, read_start};
 pub use name::refusal;
 pub use question::{
-    attach, close, end, is_server, keys, kill_session, list_panes, list_sessions, look, serve, server,
-    server_version, start, version,
+    attach, close, end, is_server, keys, look, serve, server, server_version, start, version,
 };
 pub use socket::Socket;
 

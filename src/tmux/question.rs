@@ -128,27 +128,6 @@ pub fn server_version(socket: &Socket) -> Vec<OsString> {
     line
 }
 
-/// All panes of a server ([`panes`](super::panes)).
-pub fn list_panes(socket: &Socket) -> Vec<OsString> {
-    let mut line = client(socket);
-    line.extend(words(["list-panes", "-a", "-F", PANE]));
-    line
-}
-
-/// The names of all sessions of a server ([`sessions`](super::sessions)).
-pub fn list_sessions(socket: &Socket) -> Vec<OsString> {
-    let mut line = client(socket);
-    line.extend(words(["list-sessions", "-F", "#{session_name}"]));
-    line
-}
-
-/// Closes a session by its exact name, whoever's it is.
-pub fn kill_session(socket: &Socket, name: &str) -> Vec<OsString> {
-    let mut line = client(socket);
-    line.extend(words(["kill-session", "-t", &format!("={name}")]));
-    line
-}
-
 /// Shows a session to the person at this terminal.
 pub fn attach(session: &Session) -> Vec<OsString> {
     let mut line = client(&session.socket);
@@ -222,6 +201,5 @@ mod tests {
     #[test]
     fn sessions_are_named_exactly() {
         assert_eq!(line(&attach(&session("/s"))), "tmux -u -S /s -N attach-session -t =a");
-        assert!(line(&kill_session(&Socket::parse("s"), "b")).ends_with("kill-session -t =b"));
     }
 }
