@@ -3,15 +3,15 @@
 //! Nothing signals a session as a whole, so its members are looked for in /proc and signalled one by one, until a look finds
 //! nobody new. Where /proc is missing or another namespace's, only the group of the session's leader is reached.
 
-use super::{kill, raw};
+use super::{kill, processes, raw};
 use crate::core::action::Target;
 use crate::core::event::GroupState;
 use crate::core::process::{Pgid, Pid};
 use crate::core::signal::Signal;
+use nix::errno::Errno;
 use nix::unistd::getsid;
 use std::collections::BTreeSet;
-use std::fs::read_to_string;
-use std::path::Path;
+use std::os::fd::OwnedFd;
 
 /// Looks for members that were born while the others were signalled. Whoever forks faster than that is met by the next signal.
 const LOOKS: usize = 8;
@@ -28,9 +28,9 @@ pub struct KernelSession {
 impl KernelSession {
     /// Is anybody in it? Zombies do not count: tmux may not reap them for long.
     pub fn probe(self) -> GroupState {
-        match self.members() {
-            Some(members) if members.is_empty() => GroupState::Empty,
-            Some(_) => GroupState::Alive,
+        match self.members().map(|mut members| members.next()) {
+            Some(None) => GroupState::Empty,
+            Some(Some(_)) => GroupState::Alive,
             None => kill::probe(self.number),
         }
     }
@@ -56,33 +56,36 @@ impl KernelSession {
             let Some(members) = self.members() else {
                 return kill::signal(Target::Group(self.number), signal);
             };
-            let new: Vec<Pid> = members.into_iter().filter(|pid| met.insert(*pid)).collect();
-            if new.is_empty() {
-                break;
-            }
-            for pid in new.into_iter().filter(|pid| is_meant(*pid)) {
+            let known = met.len();
+            // Each in the moment in which it is found: a little later its number may be somebody else's.
+            for pid in members {
                 // ESRCH: it has just ended.
-                if let Err(nix::errno::Errno::EPERM) = kill::process(pid, signal) {
-                    result = Err(nix::errno::Errno::EPERM);
+                if met.insert(pid) && is_meant(pid) && kill::process(pid, signal) == Err(Errno::EPERM) {
+                    result = Err(Errno::EPERM);
                 }
             }
+            if met.len() == known {
+                break;
+            }
         }
-        if met.is_empty() { Err(nix::errno::Errno::ESRCH) } else { result }
+        if met.is_empty() { Err(Errno::ESRCH) } else { result }
     }
 
-    /// Those who live. `None` if /proc does not tell.
-    fn members(self) -> Option<Vec<Pid>> {
-        let own = std::process::id().to_string();
-        if std::fs::read_link("/proc/self").ok()? != Path::new(&own) {
+    /// Those who live, each looked at when it is asked for. `None` if /proc does not tell.
+    fn members(self) -> Option<impl Iterator<Item = Pid>> {
+        if !processes::is_own_proc(own()?) {
             return None;
         }
-        let numbers = std::fs::read_dir("/proc").ok()?.flatten();
-        let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        // The question for the session is a system call; only those who are in it are worth a file.
-        let members = numbers.filter(|number| session_of(*number) == Some(self.number.number()));
-        let alive: Vec<Pid> = members.filter_map(Pid::new).filter(|pid| is_alive(*pid)).collect();
-        let is_anothers = !self.is_led && alive.iter().any(|pid| pid.group() == Some(self.number));
-        Some(if is_anothers { Vec::new() } else { alive })
+        let is_anothers = !self.is_led && self.has(self.number.number());
+        let numbers = processes::numbers()?.filter(move |number| !is_anothers && self.has(*number));
+        Some(numbers.filter_map(Pid::new))
+    }
+
+    /// True for a process that is in it and lives. The question for the session is a system call; only those who are in it
+    /// are worth a file.
+    fn has(self, number: i32) -> bool {
+        let is_alive = || processes::read(number).is_some_and(|process| !matches!(process.state, 'Z' | 'X'));
+        session_of(number) == Some(self.number.number()) && is_alive()
     }
 }
 
@@ -91,18 +94,12 @@ pub fn session_of(number: i32) -> Option<i32> {
     getsid(Some(nix::unistd::Pid::from_raw(number))).ok().map(nix::unistd::Pid::as_raw)
 }
 
-fn is_alive(pid: Pid) -> bool {
-    let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The name before it is in parentheses and may hold anything (proc(5)).
-    let state = stat.iter().rposition(|&byte| byte == b')').and_then(|end| stat.get(end + 2));
-    !matches!(state, None | Some(b'Z' | b'X'))
+fn own() -> Option<Pid> {
+    Pid::new(std::process::id().cast_signed())
 }
 
 fn ignores(pid: Pid, signal: Signal) -> bool {
-    let status = read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let set = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let set = set.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or(0);
-    set & (1 << (signal.number() - 1)) != 0
+    own().and_then(|own| processes::masks(own, pid)).is_some_and(|masks| masks.ignored.contains(signal))
 }
 
 /// A descriptor that is readable once a process has ended, whoever's child it is.
@@ -110,7 +107,7 @@ fn ignores(pid: Pid, signal: Signal) -> bool {
 /// # Errors
 /// ESRCH: it has ended and was reaped. ENOSYS, EPERM: the kernel is older than 5.3, or a filter forbids it. No descriptor is
 /// left (EMFILE, ENFILE).
-pub fn watch(pid: Pid) -> nix::Result<std::os::fd::OwnedFd> {
+pub fn watch(pid: Pid) -> nix::Result<OwnedFd> {
     raw::pid_descriptor(pid.number())
 }
 
@@ -124,7 +121,7 @@ mod tests {
     fn nobody_is_in_a_session_that_is_not_there() {
         let session = KernelSession { number: Pgid::new(i32::MAX).expect("a group"), is_led: true };
         assert_eq!(session.probe(), GroupState::Empty);
-        assert_eq!(session.signal(Signal::TERM), Err(nix::errno::Errno::ESRCH));
+        assert_eq!(session.signal(Signal::TERM), Err(Errno::ESRCH));
     }
 
     #[test]
@@ -147,12 +144,19 @@ mod tests {
     fn an_end_is_seen_by_somebody_who_is_not_the_parent() {
         let pid = Pid::new(std::process::id().cast_signed()).expect("a pid");
         assert!(watch(pid).is_ok());
-        assert_eq!(watch(Pid::new(i32::MAX).expect("a pid")).unwrap_err(), nix::errno::Errno::ESRCH);
+        assert_eq!(watch(Pid::new(i32::MAX).expect("a pid")).unwrap_err(), Errno::ESRCH);
     }
 
     #[test]
     fn who_ignores_what_is_read_off_proc() {
-        let pid = Pid::new(std::process::id().cast_signed()).expect("a pid");
-        assert!(!ignores(pid, Signal::TERM));
+        let mut child = Command::new("env").args(["--ignore-signal=TERM", "sleep", "1000"]).spawn().unwrap();
+        let pid = Pid::new(child.id().cast_signed()).expect("a pid");
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !ignores(pid, Signal::TERM) && Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        let ignored = [Signal::TERM, Signal::HUP].map(|signal| ignores(pid, signal));
+        child.kill().and_then(|()| child.wait()).expect("it ends");
+        assert_eq!(ignored, [true, false]);
     }
 }

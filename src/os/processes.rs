@@ -168,8 +168,13 @@ fn read_all(own: Pid) -> Option<Vec<Process>> {
     if !is_own_proc(own) {
         return None;
     }
+    Some(numbers()?.filter_map(read).collect())
+}
+
+/// The numbers of all processes in /proc. `None`: there is none.
+pub(super) fn numbers() -> Option<impl Iterator<Item = i32>> {
     let entries = std::fs::read_dir("/proc").ok()?.flatten();
-    Some(entries.filter_map(|entry| read(entry.file_name().to_str()?.parse().ok()?)).collect())
+    Some(entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()))
 }
 
 /// runinit's children, zombies too. `None`: /proc does not tell (`CONFIG_PROC_CHILDREN`).
