@@ -11,7 +11,7 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{Error, Result};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 
 /// So many directories are open at once; one that lies deeper is moved up first.
 const DEEPEST: usize = 64;
@@ -129,21 +129,32 @@ fn enter(parent: &OwnedFd, name: &CStr) -> nix::Result<OwnedFd> {
     let resolve =
         ResolveFlag::RESOLVE_NO_XDEV | ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_BENEATH;
     match openat2(parent, name, OpenHow::new().flags(flags).resolve(resolve)) {
-        // Before Linux 5.6, or forbidden by a filter that does not know it. Then a mount is told by its device.
+        // Before Linux 5.6, or forbidden by a filter that does not know it.
         Err(Errno::ENOSYS | Errno::EPERM) => {
             let directory = openat(parent, name, flags, Mode::empty())?;
-            let is_same = fstat(parent.as_fd())?.st_dev == fstat(directory.as_fd())?.st_dev;
-            if is_same { Ok(directory) } else { Err(Errno::EXDEV) }
+            if is_same_mount(parent, &directory) { Ok(directory) } else { Err(Errno::EXDEV) }
         }
         opened => opened,
     }
 }
 
+/// As far as /proc tells (proc(5), fdinfo): what is mounted from the same disk has the same device.
+fn is_same_mount(one: &OwnedFd, other: &OwnedFd) -> bool {
+    let mount = |directory: &OwnedFd| {
+        let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", directory.as_raw_fd())).ok()?;
+        info.lines().find_map(|line| line.strip_prefix("mnt_id:")).map(|number| number.trim().to_owned())
+    };
+    mount(one).is_some_and(|number| mount(other) == Some(number))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ffi::OsStr;
     use std::fs::{create_dir, create_dir_all, read, write};
     use std::os::unix::fs::symlink;
+    use std::path::Path;
+    use std::process::Command;
     use tempfile::{TempDir, tempdir};
 
     fn stage() -> (TempDir, OwnedFd) {
@@ -181,6 +192,25 @@ mod tests {
         symlink("T", directory.path().join("link")).unwrap();
         assert!(delete_stage(&directory, &fd, "link").is_err());
         assert!(directory.path().join("T/a/b/file").exists());
+    }
+
+    #[test]
+    fn a_mount_is_told_from_a_directory_of_the_same_disk() {
+        let (directory, fd) = stage();
+        let [from, to] = ["T/a", "T/a/b"].map(|name| directory.path().join(name));
+        let open = |path: &Path| OwnedFd::from(File::open(path).unwrap());
+        assert!(is_same_mount(&fd, &open(&to)));
+        let mount = |arguments: &[&OsStr]| Command::new("mount").args(arguments).status().unwrap().success();
+        assert!(mount(&["--bind".as_ref(), from.as_ref(), to.as_ref()]), "this test has to be run by root");
+        let [above, mounted] = [open(&from), open(&to)];
+        let devices = [&above, &mounted].map(|directory| fstat(directory).unwrap().st_dev);
+        let is_same = is_same_mount(&above, &mounted);
+        let deleted = delete_stage(&directory, &fd, "T");
+        drop(mounted);
+        assert!(Command::new("umount").arg(&to).status().unwrap().success());
+        assert_eq!((devices[0], is_same), (devices[1], false));
+        assert!(deleted.unwrap_err().to_string().contains("something is mounted there"));
+        assert!(to.join("file").exists(), "what is below the mount, and was mounted");
     }
 
     #[test]
