@@ -472,8 +472,9 @@ fn a_pass_by_hand_says_what_it_does() -> Tested {
     std::fs::write(path("fleet.toml"), text).map_err(|e| e.to_string())?;
     let _server = Server::start(directory.path(), "claude-agent-T1-a")?;
     let pass = |more: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_runinit"))
-            .args(["hygiene", "--config"])
+        // As under a parent that ignores its own children's ends.
+        let output = Command::new("env")
+            .args(["--ignore-signal=CHLD", env!("CARGO_BIN_EXE_runinit"), "hygiene", "--config"])
             .arg(path("fleet.toml"))
             .args(more)
             .env("TMUX_TMPDIR", directory.path())

@@ -1,5 +1,6 @@
 //! A command that is waited for, but not for ever. Not for the loop.
 
+use super::raw;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::ffi::OsString;
 use std::io::{ErrorKind, Read, Result};
@@ -29,6 +30,8 @@ pub struct Finished {
 /// It does not exist, cannot be run, prints too much or took too long (`TimedOut`).
 pub fn run(argv: &[OsString], until: Instant) -> Result<Finished> {
     let (program, arguments) = argv.split_first().ok_or(ErrorKind::InvalidInput)?;
+    // Ignored, it would keep the end of the command from being told.
+    raw::set_sigchld_ignored(false);
     let mut child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())
