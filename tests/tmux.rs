@@ -704,6 +704,8 @@ fn an_agent_is_added_seen_and_removed_by_hand() -> Tested {
     let start = ["start", "--name", "a", "--tmux", "s", "--control"];
     let control_text = control.display().to_string();
     ask(&[&start[..], &[control_text.as_str(), "--", "sh", "-c", echo]].concat())?;
+    // What is typed below comes faster than by hand; tmux would take it for a paste, in which its prefix means nothing.
+    self::ask(&running, &["set-option", "-g", "assume-paste-time", "0"]);
     let status: serde_json::Value =
         serde_json::from_str(&ask(&["status", "--json"])?).map_err(|e| e.to_string())?;
     ensure!(status["tmux_sessions"] == 1 && status["active_agents"] == 1, "{status}");
