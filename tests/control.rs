@@ -628,6 +628,29 @@ fn others_are_not_answered() -> Tested {
 }
 
 #[test]
+fn another_users_runinit_says_what_to_run_and_nobody_runs_it() -> Tested {
+    let stage = Stage::new(Place::Below)?;
+    let own = stage.copy(env!("CARGO_BIN_EXE_runinit"), "runinit", 0o755)?;
+    let agent = "[[program]]\nname = \"a\"\ncommand = [\"sleep\", \"1000\"]\ntmux = { session = \"s\" }\n";
+    stage.write("fleet.toml", agent, 0o644)?;
+    let [directory, ran] = ["", "ran"].map(|name| stage.path(name));
+    stage.write("tmux", &format!("#!/bin/sh\n: >{ran}\n"), 0o755)?;
+    let mut argv = vec![own];
+    for (option, name) in [("--config", "fleet.toml"), ("--state-file", "record"), ("--control", "control")] {
+        argv.extend([option.into(), stage.path(name).into()]);
+    }
+    let stage = stage.env("TMUX_TMPDIR", &directory).with("--uid", "1234567");
+    let running = begun(stage.start(argv)?)?;
+    wait_for_state(&running, "a", "running")?;
+    let output = command(&running, &["attach", "a"]).env("PATH", &directory).output();
+    let said = output.map_err(|e| e.to_string())?;
+    let why = String::from_utf8_lossy(&said.stderr);
+    ensure!(said.status.code() == Some(1) && !running.file("ran").exists(), "{said:?}");
+    ensure!(why.contains("another user's") && why.contains("attach-session -t =s"), "{why}");
+    Ok(stop(running, 0)?)
+}
+
+#[test]
 fn garbage_is_refused_and_changes_nothing() -> Tested {
     let running = fleet(&sleeper("web", ""))?;
     let before = descriptors(&running)?;

@@ -2,16 +2,12 @@
 
 use super::address::Address;
 use super::protocol::Request;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, setsockopt, socket, sockopt};
-use nix::sys::time::{TimeVal, TimeValLike};
+use crate::os::control_socket;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::time::Duration;
 
-/// Who is there takes a connection within this, whatever it does.
-const CONNECT_TIMEOUT_S: i64 = 5;
 /// The longest answer that is read: a fleet of a thousand needs half a megabyte.
 const LONGEST_ANSWER: u64 = 64 << 20;
 
@@ -35,7 +31,7 @@ pub struct Connection(BufReader<UnixStream>);
 pub fn ask(address: &Address, request: &Request, timeout: Option<Duration>) -> Result<Connection, Failure> {
     let mut why = String::new();
     for place in address.places() {
-        match connect_to(place) {
+        match control_socket::connect_to(place) {
             Ok(mut stream) => {
                 let sent = stream.set_read_timeout(timeout).and_then(|()| {
                     // Its own writing is never what it waits for: a request fits the socket's buffer.
@@ -62,6 +58,11 @@ pub fn ask(address: &Address, request: &Request, timeout: Option<Duration>) -> R
 }
 
 impl Connection {
+    /// True if root or this user is at the other end: what it says may be run.
+    pub fn is_trusted(&self) -> bool {
+        control_socket::is_trusted(self.0.get_ref().as_fd())
+    }
+
     /// The next line; `None` at the end.
     ///
     /// # Errors
@@ -91,12 +92,4 @@ impl Connection {
             )
         })
     }
-}
-
-/// A full queue of connections would be waited for without end, so the limit is set before.
-fn connect_to(place: &Path) -> nix::Result<UnixStream> {
-    let stream = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
-    setsockopt(&stream, sockopt::SendTimeout, &TimeVal::seconds(CONNECT_TIMEOUT_S))?;
-    connect(stream.as_raw_fd(), &UnixAddr::new(place)?)?;
-    Ok(UnixStream::from(stream))
 }

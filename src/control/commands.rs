@@ -173,9 +173,16 @@ fn logs(asked: &Ask, program: &str, lines: Option<usize>, follow: bool) -> Resul
     }
 }
 
-/// Becomes the command that shows the terminal.
+/// Becomes the command that shows the terminal. Whoever asks runs it with all that they may do, so not everybody can name it.
 fn attach(asked: &Ask, program: &str) -> Result<u8, Trouble> {
-    let Attach { argv } = asked.once(&Request::Attach { program: program.to_owned() })?;
+    let request = Request::Attach { program: program.to_owned() };
+    let mut connection = ask(&asked.address(), &request, asked.timeout).map_err(Trouble::Failure)?;
+    let Attach { argv } = read(&mut connection)?;
+    if !connection.is_trusted() {
+        let line = argv.join(" ");
+        let why = format!("the runinit there is another user's, so this is for you to run or not: {line}");
+        return Err(Trouble::Refused(why.replace(char::is_control, "?")));
+    }
     let words: Result<Vec<CString>, _> = argv.into_iter().map(CString::new).collect();
     let words = words.map_err(|_| Trouble::Refused("the answer holds a NUL".to_owned()))?;
     let Some(command) = words.first() else {

@@ -1,21 +1,26 @@
-//! The socket on which runinit is asked and told things.
+//! The socket on which runinit is asked and told things, from both sides.
 
 use super::{raw, record_file};
 use nix::errno::Errno;
 use nix::fcntl::Flock;
 use nix::sys::socket::{
     AddressFamily, Backlog, MsgFlags, SockFlag, SockType, UnixAddr, bind, connect, getsockopt, listen, send,
-    socket, sockopt,
+    setsockopt, socket, sockopt,
 };
 use nix::sys::stat::{Mode, umask};
+use nix::sys::time::{TimeVal, TimeValLike};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 /// Connections that wait to be taken.
 const BACKLOG: i32 = 64;
+
+/// Who is there takes a connection within this, whatever it does.
+const CONNECT_TIMEOUT_S: i64 = 5;
 
 /// The listening socket, and its place in the file system.
 #[derive(Debug)]
@@ -84,10 +89,23 @@ impl Drop for ControlSocket {
     }
 }
 
-/// Only root and runinit's own user are answered, whatever the modes of files allow (`SO_PEERCRED`, unix(7)).
-pub fn is_welcome(client: BorrowedFd<'_>) -> bool {
+/// True if the other end is root's or this process's own user's, whatever the modes of files allow (`SO_PEERCRED`,
+/// unix(7)). Nobody else is answered, and nobody else's answers are run.
+pub fn is_trusted(peer: BorrowedFd<'_>) -> bool {
     let own = nix::unistd::geteuid().as_raw();
-    getsockopt(&client, sockopt::PeerCredentials).is_ok_and(|peer| peer.uid() == 0 || peer.uid() == own)
+    getsockopt(&peer, sockopt::PeerCredentials).is_ok_and(|peer| peer.uid() == 0 || peer.uid() == own)
+}
+
+/// Connects to a socket. Not for the loop: it waits, but not without an end.
+///
+/// # Errors
+/// Nobody listens there, or this user must not connect.
+pub fn connect_to(path: &Path) -> nix::Result<UnixStream> {
+    let stream = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    // A full queue of connections would be waited for without end, so the limit is set before.
+    setsockopt(&stream, sockopt::SendTimeout, &TimeVal::seconds(CONNECT_TIMEOUT_S))?;
+    connect(stream.as_raw_fd(), &UnixAddr::new(path)?)?;
+    Ok(UnixStream::from(stream))
 }
 
 /// Writes without waiting, and without a SIGPIPE for a client that has gone.
@@ -125,7 +143,7 @@ fn clear(path: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
-    use std::os::unix::net::{UnixListener, UnixStream};
+    use std::os::unix::net::UnixListener;
 
     fn place() -> (tempfile::TempDir, PathBuf) {
         let directory = tempfile::tempdir().unwrap();
@@ -139,8 +157,8 @@ mod tests {
         let socket = ControlSocket::open(&path).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
         assert_eq!(socket.accept().unwrap_err(), Errno::EAGAIN);
-        let _client = UnixStream::connect(&path).unwrap();
-        assert!(is_welcome(socket.accept().unwrap().as_fd()));
+        let client = connect_to(&path).unwrap();
+        assert!(is_trusted(socket.accept().unwrap().as_fd()) && is_trusted(client.as_fd()));
         drop(socket);
         assert!(!path.exists());
     }

@@ -68,7 +68,7 @@ impl Runtime {
         for _ in 0..ACCEPTS_PER_ROUND {
             let Some(control) = &mut self.control else { return };
             match control.socket.accept() {
-                Ok(socket) if !control_socket::is_welcome(socket.as_fd()) => {}
+                Ok(socket) if !control_socket::is_trusted(socket.as_fd()) => {}
                 Ok(socket) => {
                     let mut client = Client::new(socket, now);
                     let free =
