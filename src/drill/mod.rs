@@ -2,7 +2,6 @@
 //!
 //! A client, not an init: it may wait. The fleet is another runinit, and all that is known of it is in its record.
 
-mod place;
 mod verdict;
 
 use crate::cli::{DRILL, Drill, Options};
@@ -14,12 +13,13 @@ use crate::explain::{Screen, Told};
 use crate::os::interruption::Interruption;
 use crate::os::kill;
 use crate::os::namespace::{self, Started};
+use crate::os::own_directory::OwnDirectory;
 use crate::record::Phase;
 use humantime::format_duration;
-use place::Place;
 use std::ffi::OsString;
 use std::fmt::Write;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -47,14 +47,16 @@ pub struct Report {
 pub fn drill(asked: &Drill, plan: &Plan, screen: Screen) -> Result<Report, String> {
     let interruption =
         Interruption::listen().map_err(|errno| format!("cannot listen for signals: {}", errno.desc()))?;
-    let place = Place::new()?;
+    let directory = OwnDirectory::new("runinit-drill").map_err(|error| error.to_string())?;
+    let directory = directory.path();
+    let record = directory.join("shutdown_state.json");
     let own =
         std::env::current_exe().map_err(|error| format!("runinit's own file cannot be found: {error}"))?;
     let command = || {
         let mut command = Command::new(&own);
-        command.args(words(&asked.options, &place)).stdin(Stdio::null());
+        command.args(words(&asked.options, directory, &record)).stdin(Stdio::null());
         // A tmux server of the drill must not be anybody else's.
-        command.env("TMUX_TMPDIR", place.directory());
+        command.env("TMUX_TMPDIR", directory);
         command.env(DRILL, "1");
         // Ctrl-C is for the drill, which stops the fleet and tidies up.
         command.process_group(0);
@@ -65,12 +67,12 @@ pub fn drill(asked: &Drill, plan: &Plan, screen: Screen) -> Result<Report, Strin
     };
     let mut started = namespace::start(interruption.mask(), command)
         .map_err(|error| format!("{}: {error}", own.display()))?;
-    let before = until_ready(&mut started, &place, plan, asked.ready_within, &interruption)?;
+    let before = until_ready(&mut started, &record, plan, asked.ready_within, &interruption)?;
     let status = match before {
         Before::Ended(status) => status,
         Before::Ready | Before::NotReady(_) | Before::Failed => stop(&mut started, &interruption)?,
     };
-    let told = Told::read(&place.record()).map_err(|why| format!("the fleet ended with {status}; {why}"))?;
+    let told = Told::read(&record).map_err(|why| format!("the fleet ended with {status}; {why}"))?;
     if let Some(svg) = &asked.svg {
         told.write_svg(svg)?;
     }
@@ -78,9 +80,9 @@ pub fn drill(asked: &Drill, plan: &Plan, screen: Screen) -> Result<Report, Strin
 }
 
 /// The command line of the fleet.
-fn words(options: &Options, place: &Place) -> Vec<OsString> {
-    let mut words: Vec<OsString> = vec!["--state-file".into(), place.record().into()];
-    words.extend(["--control".into(), place.control().into()]);
+fn words(options: &Options, directory: &Path, record: &Path) -> Vec<OsString> {
+    let mut words: Vec<OsString> = vec!["--state-file".into(), record.into()];
+    words.extend(["--control".into(), directory.join("control.sock").into()]);
     if let Some(config) = &options.config {
         words.extend(["--config".into(), config.into()]);
     }
@@ -100,7 +102,7 @@ fn words(options: &Options, place: &Place) -> Vec<OsString> {
 
 fn until_ready(
     started: &mut Started,
-    place: &Place,
+    path: &Path,
     plan: &Plan,
     within: Duration,
     interruption: &Interruption,
@@ -110,7 +112,7 @@ fn until_ready(
     loop {
         let ended = started.child.try_wait().map_err(lost)?;
         // The record is there once the first program has started.
-        let told = Told::read(&place.record()).ok();
+        let told = Told::read(path).ok();
         let record = told.as_ref().map(Told::record);
         if ended.is_some() || record.is_some_and(|record| record.phase != Phase::Running) {
             return started.child.wait().map(Before::Ended).map_err(lost);

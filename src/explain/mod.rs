@@ -7,7 +7,6 @@ mod codes;
 mod course;
 mod deaf;
 mod headline;
-mod oom;
 mod path;
 mod picture;
 mod svg;
@@ -23,7 +22,7 @@ pub use terminal::Screen;
 
 use crate::cli::Explain;
 use crate::core::duration::LONGEST;
-use crate::os::record_file;
+use crate::os::{oom, record_file};
 use crate::record::{self, Phase, Record};
 use std::path::Path;
 
@@ -45,7 +44,7 @@ impl Told {
     /// It cannot be read, or is none.
     pub fn read(path: &Path) -> Result<Self, String> {
         let named = |why: &dyn std::fmt::Display| format!("{}: {why}", path.display());
-        let json = std::fs::read(path).map_err(|error| named(&error))?;
+        let json = record_file::read_named(path).map_err(|error| named(&error))?;
         let record = record::read(&json).map_err(|why| named(&why))?;
         let is_written = record.phase != Phase::Stopped && record_file::is_locked(path);
         Ok(Self { record: bounded(record), is_written })

@@ -81,6 +81,16 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(contents)
 }
 
+/// A record that somebody has named, wherever that leads. Not for the loop: it may be a pipe, which is waited for.
+///
+/// # Errors
+/// It is missing, or cannot be read.
+pub fn read_named(path: &Path) -> io::Result<Vec<u8>> {
+    let mut contents = Vec::new();
+    File::open(path)?.take(READ_LIMIT).read_to_end(&mut contents)?;
+    Ok(contents)
+}
+
 /// True if the run that writes the record is still there.
 pub fn is_locked(path: &Path) -> bool {
     let lock = regular_file::open_as(OpenOptions::new().read(true), &beside(path, ".lock"), libc::O_NOFOLLOW);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// The count of the cgroup that this process is in; `None` where it cannot be read.
-pub(super) fn kills() -> Option<u64> {
+pub fn kills() -> Option<u64> {
     let own = std::fs::read_to_string("/proc/self/cgroup").ok()?;
     kills_in(Path::new("/sys/fs/cgroup"), &own)
 }
