@@ -2,7 +2,7 @@
 
 use super::paint::{Colour, Paint};
 use super::protocol::{Program, State, Status};
-use crate::record::{Exit, Phase};
+use crate::record::Exit;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -34,11 +34,7 @@ pub(super) fn draw(status: &Status, paint: Paint) -> String {
 }
 
 fn summary(status: &Status) -> String {
-    let phase = match status.phase {
-        Phase::Running => "running",
-        Phase::Stopping => "stopping",
-        Phase::Stopped => "stopped",
-    };
+    let phase = status.phase.name();
     let count = status.programs.len();
     let mut out = format!(
         "runinit (pid {}) {phase} for {}; {count} program{}",
@@ -119,7 +115,7 @@ fn memory(kb: u64) -> String {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::control::protocol::Reaped;
+    use crate::record::{Phase, Reaped};
 
     /// A fleet of two.
     pub(in crate::control) fn status() -> Status {

@@ -7,7 +7,7 @@ use crate::core::budget::Moment;
 use crate::core::masks::{Masks, SignalSet};
 use crate::core::plan::ProgramId;
 use crate::core::shutdown::Reason;
-use crate::core::{Core, plan, process, program};
+use crate::core::{Core, ReapCount, plan, process, program};
 use std::time::{Duration, SystemTime};
 
 /// The wall clock as it was when runinit started: a clock that is set later does not change the order of things.
@@ -81,7 +81,7 @@ pub fn build(core: &Core, last_lines: &LastLines<'_>, clock: Clock, now: Moment)
             };
             sweep.others.iter().map(survivor).collect()
         }),
-        reaped: Reaped { programs: core.reaped().programs, orphans: core.reaped().orphans },
+        reaped: core.reaped().into(),
         timeline: core
             .timeline()
             .entries()
@@ -123,6 +123,12 @@ fn build_program(spec: &plan::Program, program: &program::Program, clock: Clock,
 fn signals(masks: Masks) -> Signals {
     let names = |set: SignalSet| set.signals().map(|signal| signal.to_string()).collect();
     Signals { ignored: names(masks.ignored), caught: names(masks.caught), blocked: names(masks.blocked) }
+}
+
+impl From<ReapCount> for Reaped {
+    fn from(ReapCount { programs, orphans }: ReapCount) -> Self {
+        Self { programs, orphans }
+    }
 }
 
 impl From<process::Exit> for Exit {

@@ -61,6 +61,17 @@ pub enum Phase {
     Stopped,
 }
 
+impl Phase {
+    /// As it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
 /// The signal that asked for the shutdown.
 #[derive(Debug, Default, Serialize)]
 pub struct Signal {
@@ -175,8 +186,8 @@ pub struct Survivor {
     pub state: char,
 }
 
-/// Children reaped.
-#[derive(Debug, Default, Serialize)]
+/// Children reaped in the whole run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reaped {
     /// Those that runinit had started.
     pub programs: u64,

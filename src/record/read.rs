@@ -61,12 +61,7 @@ pub fn read(json: &[u8]) -> Result<Record, String> {
 }
 
 fn phase(value: &Value) -> Option<Phase> {
-    match value.as_str()? {
-        "running" => Some(Phase::Running),
-        "stopping" => Some(Phase::Stopping),
-        "stopped" => Some(Phase::Stopped),
-        _ => None,
-    }
+    [Phase::Running, Phase::Stopping, Phase::Stopped].into_iter().find(|phase| *value == phase.name())
 }
 
 fn signal(value: &Value) -> Signal {

@@ -85,11 +85,9 @@ impl Recorder {
 
 fn killed_run(path: &Path) -> Option<Last> {
     let last = record_file::read(path).ok().and_then(|json| record::last(&json))?;
-    let phase = match last.phase {
-        Phase::Running => "running",
-        Phase::Stopping => "stopping",
-        Phase::Stopped => return None,
-    };
-    log::warn!("the last run was killed while {phase}: {} was never finished", path.display());
+    if last.phase == Phase::Stopped {
+        return None;
+    }
+    log::warn!("the last run was killed while {}: {} was never finished", last.phase.name(), path.display());
     Some(last)
 }

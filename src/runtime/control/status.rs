@@ -1,7 +1,7 @@
 //! How everything is.
 
 use super::super::Runtime;
-use crate::control::protocol::{self, Reaped, Status};
+use crate::control::protocol::{self, Status};
 use crate::core::budget::Moment;
 use crate::core::plan::{self, Kind, ProgramId};
 use crate::core::process::Pid;
@@ -56,7 +56,7 @@ fn build(core: &Core, own: Pid, usages: Option<&Usages>, now: Moment) -> Status 
         active_agents: agents().filter(|(_, _, program)| program.leader().is_some()).count(),
         zombie_processes: usages.map_or(0, |usages| usages.zombies),
         timestamp: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
-        reaped: Reaped { programs: core.reaped().programs, orphans: core.reaped().orphans },
+        reaped: core.reaped().into(),
         programs: core
             .programs()
             .filter(|(_, spec, _)| !spec.is_server())
