@@ -281,6 +281,8 @@ fn who_does_not_wait_is_answered_at_once_and_who_waits_too_long_gives_up() -> Te
     ensure!(said == "runinit: no answer in time\n", "{said}");
     let mut waiting =
         command(&running, &["stop", "deaf"]).stdout(Stdio::piped()).spawn().map_err(|e| e.to_string())?;
+    let asked = || running.stderr().matches("deaf: stopping it: somebody asked").count();
+    running.wait_for("the third of them to have asked", || asked() == 3)?;
     done(&running, &["signal", "deaf", "KILL"])?;
     let mut said = String::new();
     waiting.stdout.take().ok_or("no output")?.read_to_string(&mut said).map_err(|e| e.to_string())?;
