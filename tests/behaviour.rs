@@ -17,9 +17,9 @@ mod behaviour {
     pub(crate) mod table;
 }
 
-use behaviour::table::Expect::{Fails, Holds, NotClaimed, Sometimes};
 use behaviour::table::cases;
 use behaviour::{ends, exits, hardship, inheritance, reaping, signals};
+use support::table::Expect::{Fails, Holds, NotClaimed, Sometimes};
 
 cases! {
     // The name is the rule.                             check                        tini, dumb-init, catatonit

@@ -39,10 +39,10 @@ mod personality {
     pub(crate) mod terminals;
 }
 
-use personality::table::Expect::{Fails, Holds, Sometimes};
 use personality::table::cases;
 use personality::{codes, ends, given, messages, orphans, pause, signals, terminals};
 use support::Name::{Catatonit, DumbInit, Tini};
+use support::table::Expect::{Fails, Holds, Sometimes};
 
 cases! {
     // The name is the rule.                              check, and how the real ones do

@@ -1,8 +1,8 @@
 //! Command lines, good and bad: the code, and what is said where.
 
 use super::ran::{Ran, run};
-use super::table::is_there;
 use crate::support::Name::{Catatonit, DumbInit, Tini};
+use crate::support::table::is_there;
 use crate::support::{Init, Name, Outcome};
 use std::fmt::Write as _;
 use std::io::Write as _;

@@ -9,6 +9,7 @@ pub(crate) mod pty;
 mod record;
 mod stage;
 mod sys;
+pub(crate) mod table;
 
 pub(crate) use init::{How, Init, Name, probe, runinit, words};
 pub(crate) use lateness::Lateness;
