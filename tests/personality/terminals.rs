@@ -137,6 +137,16 @@ impl Desk {
         self.0.expect(expected)
     }
 
+    /// Somebody else has the terminal, and goes on: the shell says so a moment before it is true.
+    fn is_given_away(&mut self, patience: Duration) -> Outcome {
+        let goes_on = || {
+            let job = self.0.foreground().and_then(process);
+            job.is_some_and(|process| process.name != "bash" && process.state != 'T')
+        };
+        ensure!(until(patience, goes_on), "no job goes on: {:?}", self.0.rest());
+        Ok(())
+    }
+
     /// The shell is there, and has the terminal.
     fn is_back(&mut self, patience: Duration) -> Outcome {
         self.run("echo back-$((40 + 2))", "back-42", patience)
@@ -154,6 +164,7 @@ pub(crate) fn ctrl_z(init: Init) -> Outcome {
     desk.type_in("\x1a")?;
     desk.is_back(init.patience())?;
     desk.run("fg", "sleep 1000", init.patience())?;
+    desk.is_given_away(init.patience())?;
     desk.type_in("\x03")?;
     desk.run("echo code-$?", "code-130", init.patience())
 }
