@@ -4,6 +4,7 @@
 
 mod init;
 mod lateness;
+mod missing;
 mod procfs;
 pub(crate) mod pty;
 mod record;
@@ -13,6 +14,7 @@ pub(crate) mod table;
 
 pub(crate) use init::{How, Init, Name, probe, runinit, words};
 pub(crate) use lateness::Lateness;
+pub(crate) use missing::goes_without;
 pub(crate) use procfs::{Process, descendants, process};
 pub(crate) use record::Record;
 pub(crate) use stage::{End, Place, Running, Stage, send};

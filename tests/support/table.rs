@@ -1,6 +1,6 @@
 //! What is expected of inits, and tables of it in Markdown.
 
-use super::{Init, Outcome};
+use super::{Init, Outcome, goes_without};
 use std::fmt::Write as _;
 use std::io::Write as _;
 
@@ -42,16 +42,11 @@ impl Expect {
     }
 }
 
-/// False for a peer that is missing, which is a failure unless `RUNINIT_TESTS_WITHOUT_PEERS=1` allows it; in CI nothing does.
+/// False for a peer that is missing, where that is allowed.
 pub(crate) fn is_there(init: Init) -> Result<bool, String> {
-    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     match init.path() {
         Ok(_) => Ok(true),
-        Err(_) if is_set("RUNINIT_TESTS_WITHOUT_PEERS") && !is_set("CI") => {
-            let _ = writeln!(std::io::stderr(), "\nNOT COMPARED WITH {}: it is not installed", init.name());
-            Ok(false)
-        }
-        Err(why) => Err(format!("{why} (RUNINIT_TESTS_WITHOUT_PEERS=1 goes on without, but not in CI)")),
+        Err(why) => goes_without("RUNINIT_TESTS_WITHOUT_PEERS", &why),
     }
 }
 
