@@ -3,12 +3,13 @@
 use crate::core::event::Notice;
 use crate::core::process::Pid;
 use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, bind, getsockname, recvmsg,
-    setsockopt, socket, sockopt,
+    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, UnixCredentials, bind,
+    getsockname, recvmsg, setsockopt, socket, sockopt,
 };
+use nix::unistd::close;
 use std::ffi::OsString;
 use std::io::IoSliceMut;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
 use std::time::Duration;
 
@@ -16,6 +17,9 @@ use std::time::Duration;
 const MESSAGE_LIMIT: usize = 4096;
 /// The longest status that is kept.
 const STATUS_LIMIT: usize = 200;
+
+/// The most descriptors that come with a message (`SCM_MAX_FD`, unix(7)).
+const MOST_DESCRIPTORS: usize = 253;
 
 /// One program's `NOTIFY_SOCKET`.
 #[derive(Debug)]
@@ -63,17 +67,27 @@ impl NotifySocket {
     pub fn read(&self) -> Option<Message> {
         // On the heap: inlined, it would lie in the loop's frame for ever.
         let mut buffer = vec![0; MESSAGE_LIMIT];
-        let mut control = nix::cmsg_space!(nix::sys::socket::UnixCredentials);
+        // A sender may attach descriptors. Without room for them nothing that comes along would be told, not even the sender.
+        let mut control = nix::cmsg_space!(UnixCredentials, [RawFd; MOST_DESCRIPTORS]);
         let mut slices = [IoSliceMut::new(&mut buffer)];
-        // MSG_CMSG_CLOEXEC: a sender may attach descriptors, which are closed unseen.
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
         let received =
             recvmsg::<UnixAddr>(self.socket.as_raw_fd(), &mut slices, Some(&mut control), flags).ok()?;
         let length = received.bytes;
-        let credentials = received.cmsgs().ok()?.find_map(|message| match message {
-            ControlMessageOwned::ScmCredentials(credentials) => Some(credentials),
-            _ => None,
-        })?;
+        let mut credentials = None;
+        for message in received.cmsgs().ok()? {
+            match message {
+                ControlMessageOwned::ScmCredentials(sender) => credentials = Some(sender),
+                // They are nobody's, and new here.
+                ControlMessageOwned::ScmRights(descriptors) => {
+                    for descriptor in descriptors {
+                        let _ = close(descriptor);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let credentials = credentials?;
         let sender = Pid::new(credentials.pid())?;
         let uid = credentials.uid();
         Some(Message { sender, uid, notices: parse(&buffer[..length.min(MESSAGE_LIMIT)]) })
@@ -107,6 +121,9 @@ fn microseconds(word: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::fcntl::OFlag;
+    use nix::sys::socket::{ControlMessage, sendmsg};
+    use std::io::IoSlice;
     use std::os::linux::net::SocketAddrExt;
     use std::os::unix::net::{SocketAddr, UnixDatagram};
 
@@ -124,13 +141,31 @@ mod tests {
         assert_eq!(parse(b"WATCHDOG_USEC=-5\nWATCHDOG=2"), []);
     }
 
-    #[test]
-    fn a_message_comes_with_its_sender() {
+    fn connected() -> (NotifySocket, UnixDatagram) {
         let socket = NotifySocket::open().unwrap();
         let name = socket.address.clone().into_vec();
         let address = SocketAddr::from_abstract_name(&name[1..]).unwrap();
         let sender = UnixDatagram::unbound().unwrap();
         sender.connect_addr(&address).unwrap();
+        (socket, sender)
+    }
+
+    #[test]
+    fn descriptors_that_come_along_are_closed_and_the_words_are_heard() {
+        let (socket, sender) = connected();
+        // The other end is at its end when all copies of this one are closed.
+        let (reading, writing) = nix::unistd::pipe2(OFlag::O_NONBLOCK).unwrap();
+        let words = [IoSlice::new(b"FDSTORE=1\nREADY=1")];
+        let copies = [ControlMessage::ScmRights(&[writing.as_raw_fd(), writing.as_raw_fd()])];
+        sendmsg::<()>(sender.as_raw_fd(), &words, &copies, MsgFlags::empty(), None).unwrap();
+        assert_eq!(socket.read().unwrap().notices, [Notice::Ready]);
+        drop(writing);
+        assert_eq!(nix::unistd::read(&reading, &mut [0]), Ok(0));
+    }
+
+    #[test]
+    fn a_message_comes_with_its_sender() {
+        let (socket, sender) = connected();
         sender.send(b"READY=1").unwrap();
         let message = socket.read().unwrap();
         assert_eq!(message.sender.number(), std::process::id().cast_signed());
