@@ -37,7 +37,9 @@ impl Core {
             reaped.iter().filter_map(|child| self.forget(child.pid).zip(Some(child))).collect();
         self.forget_escapees(reaped);
         if let Some(shutdown) = &mut self.shutdown {
-            reaped.iter().for_each(|child| shutdown.strays.ended(child.pid));
+            for child in reaped {
+                shutdown.strays.ended(child.pid);
+            }
         }
         for (child, reaped) in &ended {
             if let Child::Leader(id) = child {
