@@ -189,10 +189,12 @@ impl Core {
             let is_escapee = other.program.is_some_and(|id| !self.programs[id.0].is_over());
             let is_managed =
                 is_command || is_escapee || other.pgid.is_some_and(|pgid| managed.contains(&pgid));
-            if is_managed || strays.sent(other.pid) == Some(signal) {
+            let was_told = strays.sent(other.pid) == Some(signal);
+            // The last look cannot tell whether the number has become another's since then.
+            if is_managed || was_told && !sweep.is_last {
                 continue;
             }
-            found += 1;
+            found += u32::from(!was_told);
             out.push(Action::SignalStray(other.pid, signal));
             if signal != Signal::KILL {
                 out.push(Action::SignalStray(other.pid, Signal::CONT));

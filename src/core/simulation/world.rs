@@ -15,7 +15,7 @@ use crate::core::commanding::Command;
 use crate::core::event::{Event, Received, Sender, SpawnFailure, SpawnFailureKind};
 use crate::core::plan::{Plan, ProgramId};
 use crate::core::process::Exit;
-use crate::core::program::State;
+use crate::core::program::{Call, State};
 use crate::core::signal::Signal;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -266,6 +266,9 @@ impl World {
             }
             _ => {}
         }
+        if let Event::Tick = event {
+            self.give_up_starts(now);
+        }
         self.checker.before_step(event, &self.core, now, tries);
         self.core.step(event.clone(), now, actions);
         if let Event::Asked(_) = event {
@@ -277,6 +280,19 @@ impl World {
             self.tries.retain(|id, _| !is_new(id));
         }
         self.checker.after_step(event, &self.core, &self.kernel, now, actions)
+    }
+
+    /// A tick in which tmux has not answered in time is to the model what a start without room is.
+    fn give_up_starts(&mut self, now: Moment) {
+        let is_given_up = |call: &Call| call.question == Question::Start && call.until <= now;
+        let starts =
+            self.core.programs().filter(|(_, _, program)| program.call.as_ref().is_some_and(is_given_up));
+        for id in starts.map(|(id, _, _)| id).collect::<Vec<_>>() {
+            let failure = SpawnFailure { kind: SpawnFailureKind::NoRoom, errno: 0, message: String::new() };
+            let so_far = self.tries.entry(id).or_default();
+            *so_far += 1;
+            self.checker.before_step(&Event::Spawned(id, Err(failure)), &self.core, now, *so_far);
+        }
     }
 
     /// A program's leader ends now; false if there is none.

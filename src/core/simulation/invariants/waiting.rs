@@ -7,7 +7,7 @@ use crate::core::budget::Moment;
 use crate::core::cleaning::LAST_PASS_LASTS;
 use crate::core::plan::{self, ProgramId};
 use crate::core::policy::ReadyBy;
-use crate::core::program::{Hold, Program, Readiness, State};
+use crate::core::program::{Fate, Hold, Program, Readiness, State};
 use crate::core::simulation::fake_kernel::FakeKernel;
 use std::time::Duration;
 
@@ -75,7 +75,7 @@ impl Checker {
             let (State::Running { .. }, Some(started)) = (&program.state, program.started_at) else {
                 continue;
             };
-            if core.shutdown().is_some() {
+            if core.shutdown().is_some() || program.fate != Fate::Stays {
                 continue;
             }
             let is_by = |due: Moment| deadline.is_some_and(|at| at <= due);
