@@ -11,7 +11,7 @@ type Read = fn(&Program) -> Option<String>;
 
 const OF_PROGRAMS: [(&str, &str, &str, Read); 8] = [
     ("ready", "gauge", "Those that come after it may start.", |p| Some(flag(p.ready))),
-    ("healthy", "gauge", "Its health checks are well.", |p| p.healthy.map(flag)),
+    ("healthy", "gauge", "Its health checks and its watchdog are well.", |p| p.healthy.map(flag)),
     ("uptime_seconds", "gauge", "How long it runs.", |p| p.uptime_ms.map(seconds)),
     ("restarts_total", "counter", "How often it was started again.", |p| Some(p.restarts.to_string())),
     ("resident_memory_bytes", "gauge", "Resident memory of all its processes.", |p| {

@@ -45,7 +45,8 @@ pub(super) fn deaf(program: &Program, tried: &[&Step], is_alone: bool) -> Advice
     let met = |wanted: &[Manner]| signals().any(|signal| wanted.contains(&manner(program, signal)));
     if met(&[Manner::Default]) {
         return format!(
-            "{did} It hung inside the kernel, or is the first process of a PID namespace of its own."
+            "{did} It hung inside the kernel, is an init whose own program does not end, or is the first process of a \
+             PID namespace of its own."
         )
         .into();
     }

@@ -9,14 +9,25 @@ fn pause(init: Init, place: Place, more: &[&str]) -> Result<Running, String> {
     let stage = Stage::new(place)?;
     let dir = stage.file("");
     let running = stage.in_directory(dir).start(argv)?;
-    let status = format!("/proc/{}/status", running.init()?.pid);
+    let pid = running.init()?.pid;
     // Until it has blocked them, signals would still end it.
-    running.wait_for("the pause", || {
-        let text = std::fs::read_to_string(&status).unwrap_or_default();
-        text.lines()
-            .any(|line| line.strip_prefix("SigBlk:").is_some_and(|mask| mask.trim() > "00000000ffff0000"))
-    })?;
+    running.wait_for("the pause", || has_blocked_signals(pid) || waits_for_signals(pid))?;
     Ok(running)
+}
+
+fn has_blocked_signals(pid: i32) -> bool {
+    let status = read(pid, "status");
+    let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
+    blocked.is_some_and(|mask| mask.trim() > "00000000ffff0000")
+}
+
+/// Those that are waited for by name do not look blocked meanwhile (`real_blocked` in the kernel).
+fn waits_for_signals(pid: i32) -> bool {
+    read(pid, "syscall").split(' ').next() == Some(&libc::SYS_rt_sigtimedwait.to_string())
+}
+
+fn read(pid: i32, what: &str) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/{what}")).unwrap_or_default()
 }
 
 pub(crate) fn ends(init: Init) -> Outcome {
