@@ -53,6 +53,25 @@ impl Core {
         }
     }
 
+    /// Where a signal goes, and as what, if it is only handed on to the one program there is and changes nothing. So it is with
+    /// nearly every signal of a wrapper, and it costs the least. Otherwise it is an [`Event`](super::event::Event), which would
+    /// ask for the same.
+    pub fn hands_on(&self, signal: Signal, is_from_kernel: bool) -> Option<(ProgramId, Target, Signal)> {
+        let [spec] = &self.plan.programs[..] else { return None };
+        let id = ProgramId(0);
+        let is_running = matches!(self.programs[id.0].state, State::Running { .. });
+        let is_plain = self.is_forwarded(signal)
+            && signal != Signal::CONT
+            && !is_terminal_stop(signal)
+            && self.plan.reload_on != Some(signal)
+            && !self.plan.stops_on.contains(&signal);
+        let is_heard = is_from_kernel && spec.launch.leads == Leads::Nothing;
+        if !self.is_settled || self.shutdown.is_some() || !is_running || !is_plain || is_heard {
+            return None;
+        }
+        self.target(id).zip(self.rewritten_for(id, signal)).map(|(target, signal)| (id, target, signal))
+    }
+
     /// A program that has the terminal was stopped there (Ctrl-Z): runinit stops with it, so that the shell that started
     /// both sees its job stopped. The SIGCONT that comes to runinit then is forwarded like any other.
     pub(super) fn on_stopped(&mut self, pid: Pid, signal: Signal, now: Moment, out: &mut Vec<Action>) {
@@ -98,12 +117,14 @@ impl Core {
     }
 
     pub(super) fn forward_to(&self, id: ProgramId, signal: Signal, out: &mut Vec<Action>) {
-        let rewritten = self.rewritten(signal).and_then(|signal| {
-            self.plan.programs[id.0].signals.get(&signal).copied().unwrap_or(Some(signal))
-        });
-        if let (Some(target), Some(signal)) = (self.target(id), rewritten) {
+        if let (Some(target), Some(signal)) = (self.target(id), self.rewritten_for(id, signal)) {
             out.push(Action::Signal(id, target, signal));
         }
+    }
+
+    fn rewritten_for(&self, id: ProgramId, signal: Signal) -> Option<Signal> {
+        let signal = self.rewritten(signal)?;
+        self.plan.programs[id.0].signals.get(&signal).copied().unwrap_or(Some(signal))
     }
 
     /// What a signal is to every program; `None` if it is dropped.
@@ -146,6 +167,20 @@ mod tests {
             _ => None,
         });
         (signals.collect(), asked.contains(&Action::StopSelf))
+    }
+
+    #[test]
+    fn only_what_changes_nothing_takes_the_short_way() {
+        let mut bench = Bench::new(vec![program("p")]);
+        let target = bench.program(0).group().map(Target::Group).unwrap();
+        assert_eq!(bench.core.hands_on(Signal::HUP, false), Some((ProgramId(0), target, Signal::HUP)));
+        for signal in [Signal::TERM, Signal::CONT, Signal::CHLD, Signal::TSTP] {
+            assert_eq!(bench.core.hands_on(signal, false), None, "{signal}");
+        }
+        bench.signal(Signal::TERM);
+        assert_eq!(bench.core.hands_on(Signal::HUP, false), None, "in a shutdown");
+        let bench = Bench::new(vec![program("p"), program("q")]);
+        assert_eq!(bench.core.hands_on(Signal::HUP, false), None, "to several");
     }
 
     #[test]

@@ -218,6 +218,10 @@ impl Runtime {
             } else {
                 self.poller.wait(self.signals.as_fd(), wait, &mut ready)
             };
+            let is_all = is_wrapper && is_signalled && wait.is_none();
+            if is_all && self.hand_on(&mut arrived) {
+                continue;
+            }
             let now = self.now();
             // A passed deadline is a reason to look for exits too; pipes that are never quiet are none.
             let is_to_hear = is_signalled || is_more || ready.is_empty();
@@ -284,6 +288,22 @@ impl Runtime {
             }
         }
         self.outputs.end_round(&mut self.poller);
+    }
+
+    /// Hands on the signal that has arrived if there is no more to it: false if there is. Nothing else is waited for, and
+    /// nothing is due, so that this is the whole round.
+    fn hand_on(&mut self, arrived: &mut Vec<Arrived>) -> bool {
+        let [Arrived { signal, sender }] = arrived[..] else { return false };
+        let is_own = sender.is_some_and(|(pid, _)| pid == self.own.number());
+        if is_own || self.narrator.is_some() {
+            return false;
+        }
+        let Some((id, target, signal)) = self.core.hands_on(signal, sender.is_none()) else { return false };
+        arrived.clear();
+        if let Some(event) = self.signal(id, target, signal) {
+            self.handle(event, self.now());
+        }
+        true
     }
 
     /// Takes in signals, and before them exits.

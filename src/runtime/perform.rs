@@ -242,7 +242,7 @@ impl Runtime {
         self.inputs.get(&id).is_some_and(|input| nix::unistd::write(input, text.as_bytes()) == Ok(text.len()))
     }
 
-    fn signal(&self, id: ProgramId, target: Target, signal: Signal) -> Option<Event> {
+    pub(super) fn signal(&self, id: ProgramId, target: Target, signal: Signal) -> Option<Event> {
         match (self.send(id, target, signal), target) {
             (Err(Errno::ESRCH), Target::Group(_)) => Some(Event::Group(id, GroupState::Empty)),
             // A leader that is gone has not been reaped yet, or its group is probed when it is; the next look tells who

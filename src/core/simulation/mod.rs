@@ -46,7 +46,7 @@ use world::{End, World};
 /// Worlds of one run, if nobody says otherwise.
 const WORLDS: u64 = 2000;
 /// Situations that so many worlds must have met, or they are not worth much.
-const SIGHTS: [&str; 37] = [
+const SIGHTS: [&str; 38] = [
     "a blind look",
     "a check that cannot start",
     "a command that was cut",
@@ -69,6 +69,7 @@ const SIGHTS: [&str; 37] = [
     "a reload with daemons",
     "a restart",
     "a second signal",
+    "a signal that was only handed on",
     "a standard input that takes nothing",
     "a stop command that cannot start",
     "a stray killed",

@@ -270,7 +270,17 @@ impl World {
             self.give_up_starts(now);
         }
         self.checker.before_step(event, &self.core, now, tries);
+        let short_way = match event {
+            Event::Signal(received) => self.core.hands_on(received.signal, received.sender.is_none()),
+            _ => None,
+        };
         self.core.step(event.clone(), now, actions);
+        if let Some((id, target, signal)) = short_way {
+            self.checker.see("a signal that was only handed on", true);
+            if *actions != [Action::Signal(id, target, signal)] || !self.core.is_settled() {
+                return Err(format!("{signal} is more than handed on: {actions:?}"));
+            }
+        }
         if let Event::Asked(_) = event {
             // Whoever is started by hand has not been tried yet.
             let is_new = |id: &ProgramId| {
