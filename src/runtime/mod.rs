@@ -206,6 +206,7 @@ impl Runtime {
             }
             if !self.core.is_settled() || has_ticked {
                 tick_at = self.core.deadline();
+                has_ticked = false;
             }
             let deadlines = [tick_at, self.pressure_deadline(), self.control_deadline()];
             let deadline = deadlines.into_iter().flatten().min();
