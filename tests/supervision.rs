@@ -221,8 +221,8 @@ fn descriptors_stay_as_many_as_they_were() -> Tested {
     let pid = running.init()?.pid;
     let before = descriptors(pid);
     running.wait_for("many restarts", || times_said(&running, "a") > 50 && times_said(&running, "b") > 50)?;
-    let after = descriptors(pid);
-    ensure!(after <= before + 1, "{before} descriptors became {after}");
+    // In the middle of a start there are some more.
+    running.wait_for(&format!("{before} descriptors again"), || descriptors(pid) <= before)?;
     Ok(stop(running, 0)?)
 }
 
