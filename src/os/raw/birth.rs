@@ -60,18 +60,14 @@ pub(in crate::os) enum Stage {
 /// the program or has failed, so there is no moment at which it could miss a signal and no copy of the page tables.
 /// All signals must be blocked. `birth.failure` tells what failed in the child; without it, the clone itself did.
 pub(in crate::os) fn spawn(birth: &mut Birth) -> nix::Result<i32> {
-    /// Enough for a handful of frames that call the system directly.
-    const STACK: usize = 32 * 1024;
-    let mut stack = Vec::<u8>::with_capacity(STACK);
+    let stack = Stack::new()?;
     let dumpable = birth.confine.as_ref().map(|_| Dumpable::now());
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
     // SAFETY: the stack outlives the child's use of it, as CLONE_VFORK holds this thread until the exec or the exit;
-    // its top is aligned to 16 bytes, as both ABIs want it. `be_born` gets the pointer to `birth` that it expects, and
+    // its top is aligned to a page, so to the 16 bytes that both ABIs want. `be_born` gets the pointer to `birth` that it expects, and
     // nobody else touches that meanwhile.
     let pid = unsafe {
-        let end = stack.as_mut_ptr().add(STACK);
-        let top = end.sub(end as usize % 16);
-        libc::clone(be_born, top.cast::<c_void>(), flags, ptr::from_mut(birth).cast::<c_void>())
+        libc::clone(be_born, stack.0.byte_add(Stack::SIZE), flags, ptr::from_mut(birth).cast::<c_void>())
     };
     let pid = Errno::result(pid);
     if let Some(dumpable) = dumpable {
@@ -82,6 +78,29 @@ pub(in crate::os) fn spawn(birth: &mut Birth) -> nix::Result<i32> {
     // SAFETY: no status is asked for. The child is in its _exit(2) already, so this does not wait for anything.
     unsafe { libc::waitpid(pid, ptr::null_mut(), 0) };
     Err(Errno::from_raw(failure.errno))
+}
+
+/// The child's stack, apart from the heap: there the page that it touches would stay, and the end of the heap beyond it.
+struct Stack(*mut c_void);
+
+impl Stack {
+    /// Enough for a handful of frames that call the system directly.
+    const SIZE: usize = 32 * 1024;
+
+    fn new() -> nix::Result<Self> {
+        let (access, flags) =
+            (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK);
+        // SAFETY: new memory, in nobody's place.
+        let start = unsafe { libc::mmap(ptr::null_mut(), Self::SIZE, access, flags, -1, 0) };
+        if start == libc::MAP_FAILED { Err(Errno::last()) } else { Ok(Self(start)) }
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // SAFETY: it was mapped with this size, and the child has left it.
+        unsafe { libc::munmap(self.0, Self::SIZE) };
+    }
 }
 
 /// The child's side: async-signal-safe calls only, no allocation, no lock, no panic.
