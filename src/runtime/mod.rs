@@ -206,7 +206,6 @@ impl Runtime {
             }
             if !self.core.is_settled() || has_ticked {
                 tick_at = self.core.deadline();
-                has_ticked = false;
             }
             let deadlines = [tick_at, self.pressure_deadline(), self.control_deadline()];
             let deadline = deadlines.into_iter().flatten().min();
@@ -214,14 +213,14 @@ impl Runtime {
             let wait = [wait, self.outputs.retry_after()].into_iter().flatten().min();
             let wait = if is_more { Some(Moment::ZERO) } else { wait };
             let is_wrapper = self.poller.is_empty();
-            let is_signalled = if is_wrapper {
+            let mut is_signalled = if is_wrapper {
                 self.signals.wait(wait, &mut arrived)
             } else {
                 self.poller.wait(self.signals.as_fd(), wait, &mut ready)
             };
-            let is_all = is_wrapper && is_signalled && wait.is_none();
-            if is_all && self.hand_on(&mut arrived) {
-                continue;
+            // Nothing is due and nothing else is waited for, so that this is the whole round.
+            while is_wrapper && wait.is_none() && is_signalled && self.hand_on(&mut arrived) {
+                is_signalled = self.core.is_settled() && self.signals.wait(None, &mut arrived);
             }
             let now = self.now();
             // A passed deadline is a reason to look for exits too; pipes that are never quiet are none.
@@ -291,8 +290,7 @@ impl Runtime {
         self.outputs.end_round(&mut self.poller);
     }
 
-    /// Hands on the signal that has arrived if there is no more to it: false if there is. Nothing else is waited for, and
-    /// nothing is due, so that this is the whole round.
+    /// Hands on the signal that has arrived if there is no more to it; false if there is.
     fn hand_on(&mut self, arrived: &mut Vec<Arrived>) -> bool {
         let [Arrived { signal, sender }] = arrived[..] else { return false };
         let is_own = sender.is_some_and(|(pid, _)| pid == self.own.number());
