@@ -211,10 +211,20 @@ impl Core {
         self.note(now, Some(id), "asked to start");
     }
 
-    /// Those who are to stop do when all that come after them have; daemons too, of a leader that has ended before.
+    /// Those who are to stop do when all that come after them have.
     pub(super) fn stop_held(&mut self, now: Moment, out: &mut Vec<Action>) {
+        self.stop_where(Self::may_stop_by_hand, now, out);
+    }
+
+    /// Stops every program that may stop; of one whose leader has ended before, its daemons.
+    pub(super) fn stop_where(
+        &mut self,
+        may_stop: fn(&Self, ProgramId) -> bool,
+        now: Moment,
+        out: &mut Vec<Action>,
+    ) {
         for id in self.ids() {
-            if !self.may_stop_by_hand(id) {
+            if !may_stop(self, id) {
                 continue;
             }
             match self.programs[id.0].state {

@@ -39,7 +39,7 @@ impl Core {
             out.push(Action::GiveTerminal);
         }
         for id in self.ids() {
-            if self.has_heard(id, &received) || self.plan.programs[id.0].is_server() {
+            if self.has_heard(id, received.sender.is_none()) || self.plan.programs[id.0].is_server() {
                 continue;
             }
             if matches!(self.programs[id.0].state, State::Starting { .. }) {
@@ -57,7 +57,9 @@ impl Core {
     /// nearly every signal of a wrapper, and it costs the least. Otherwise it is an [`Event`](super::event::Event), which would
     /// ask for the same.
     pub fn hands_on(&self, signal: Signal, is_from_kernel: bool) -> Option<(ProgramId, Target, Signal)> {
-        let [spec] = &self.plan.programs[..] else { return None };
+        if self.plan.programs.len() != 1 {
+            return None;
+        }
         let id = ProgramId(0);
         let is_running = matches!(self.programs[id.0].state, State::Running { .. });
         let is_plain = self.is_forwarded(signal)
@@ -65,8 +67,8 @@ impl Core {
             && !is_terminal_stop(signal)
             && self.plan.reload_on != Some(signal)
             && !self.plan.stops_on.contains(&signal);
-        let is_heard = is_from_kernel && spec.launch.leads == Leads::Nothing;
-        if !self.is_settled || self.shutdown.is_some() || !is_running || !is_plain || is_heard {
+        let is_busy = !self.is_settled || self.shutdown.is_some() || !is_running;
+        if is_busy || !is_plain || self.has_heard(id, is_from_kernel) {
             return None;
         }
         self.target(id).zip(self.rewritten_for(id, signal)).map(|(target, signal)| (id, target, signal))
@@ -108,8 +110,8 @@ impl Core {
     }
 
     /// What the terminal sends (Ctrl-C) it sends to all of runinit's group, of which such a program is a member.
-    fn has_heard(&self, id: ProgramId, received: &Received) -> bool {
-        received.sender.is_none() && self.plan.programs[id.0].launch.leads == Leads::Nothing
+    fn has_heard(&self, id: ProgramId, is_from_kernel: bool) -> bool {
+        is_from_kernel && self.plan.programs[id.0].launch.leads == Leads::Nothing
     }
 
     fn is_main_waiting(&self, id: ProgramId) -> bool {

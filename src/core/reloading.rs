@@ -150,17 +150,9 @@ impl Core {
         program.fate != Fate::Stays && program.is_in_use()
     }
 
-    /// Those whose turn to leave has come stop; daemons too, of a leader that has ended before.
+    /// Those whose turn to leave has come stop.
     pub(super) fn stop_leaving(&mut self, now: Moment, out: &mut Vec<Action>) {
-        for id in self.ids() {
-            if !self.may_leave(id) {
-                continue;
-            }
-            match self.programs[id.0].state {
-                State::Running { .. } => self.begin_cascade(id, now, out),
-                _ => self.seek(id),
-            }
-        }
+        self.stop_where(Self::may_leave, now, out);
     }
 
     /// True for a program that is to leave, waits for nobody, and has not been told.

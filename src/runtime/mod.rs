@@ -308,8 +308,8 @@ impl Runtime {
     /// Takes in signals, and before them exits.
     fn hear_signals(&mut self, arrived: &mut Vec<Arrived>, now: Moment, is_to_reap: bool) -> Left {
         let mut changed = Changed::default();
-        // A SIGCHLD stands for every change since the last one was read, so without one nobody has ended. One that comes
-        // after a wish to stop is waited for by a number above it (signal(7)), but has happened before.
+        // A SIGCHLD stands for every change since the last one was read, so without one nobody has ended. A SIGTERM is read
+        // before it, since its number is lower (signal(7)), even if the end came first.
         let stops_on = &self.core.plan().stops_on;
         let tells = |signal: &Signal| *signal == Signal::CHLD || stops_on.contains(signal);
         let is_to_reap = is_to_reap || arrived.iter().any(|arrived| tells(&arrived.signal));
