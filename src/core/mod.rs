@@ -102,6 +102,8 @@ pub struct Core {
     record_due: Option<Moment>,
     /// Nobody who has left a group is looked for before.
     seek_from: Moment,
+    /// How many more programs this round of the loop may start.
+    starts_left: usize,
     finished: bool,
     /// Nothing has happened since the last tick but signals that were only handed on.
     is_settled: bool,
@@ -146,6 +148,7 @@ impl Core {
             timeline: Timeline::default(),
             record_due: None,
             seek_from: Moment::ZERO,
+            starts_left: 0,
             finished: false,
             is_settled: false,
         };
@@ -169,13 +172,19 @@ impl Core {
             Event::Reloaded(plan) => self.on_reload(*plan, now, out),
             Event::Asked(command) => self.on_asked(command, now, out),
             Event::Signal(received) => self.on_signal(received, now, out),
-            Event::Spawned(id, result) => self.on_spawned(id, result, now, out),
+            Event::Spawned(id, result) => {
+                self.on_spawned(id, result, now, out);
+                self.start_next(now, out);
+            }
             Event::StepSpawned(id, pid) => self.on_step_spawned(id, pid, now, out),
             Event::StdinWritten(id, written) => self.on_stdin_written(id, written, now, out),
             Event::Notified(id, notice) => self.on_notice(id, &notice, now, out),
             Event::CheckSpawned(id, pid) => self.on_check_spawned(id, pid, now, out),
             Event::Checked(id, answer) => self.on_answer(id, answer, now, out),
-            Event::Called(id, pid) => self.on_called(id, pid, now, out),
+            Event::Called(id, pid) => {
+                self.on_called(id, pid, now, out);
+                self.start_next(now, out);
+            }
             Event::PaneEnded(id) => self.on_pane_ended(id, now, out),
             Event::EndTold(id, ended) => self.on_end_told(id, ended, now, out),
             Event::Closed(id, is_closed) => self.on_closed(id, is_closed, now, out),
@@ -215,6 +224,7 @@ impl Core {
             self.stop_leaving(now, out);
             self.ask_and_give_up(now, out);
             self.stop_without_terminal(now, out);
+            self.starts_left = starting::STARTS_PER_ROUND;
             self.start_next(now, out);
             self.clean_if_due(now, out);
         }

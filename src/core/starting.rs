@@ -11,7 +11,7 @@ use log::Level;
 use std::time::Duration;
 
 /// Starts in one round of the loop, so that a large fleet's start leaves signals waiting no longer than this.
-const STARTS_PER_ROUND: usize = 16;
+pub(super) const STARTS_PER_ROUND: usize = 16;
 /// When the system has no room for a process (EAGAIN, ENOMEM), the first retry comes after this; each later one after
 /// twice as long.
 const FIRST_RETRY: Duration = Duration::from_millis(10);
@@ -65,19 +65,19 @@ impl Core {
         self.plan.programs[id.0].runs_as.is_some() && self.programs[id.0].fate == Fate::Removed
     }
 
+    /// Starts the next program whose turn it is. One at a time: its failure may be the end of everything, before the one
+    /// after it is started.
     pub(super) fn start_next(&mut self, now: Moment, out: &mut Vec<Action>) {
-        let mut started = 0;
+        if self.starts_left == 0 {
+            return;
+        }
         for id in self.order.dependencies_first() {
             let State::Waiting { not_before, tries } = self.programs[id.0].state else { continue };
-            if not_before > now || !self.may_start(id) {
-                continue;
-            }
-            self.programs[id.0].state = State::Starting { tries };
-            self.expect_start_by_tmux(id, now);
-            out.push(Action::Spawn(id));
-            started += 1;
-            if started == STARTS_PER_ROUND {
-                return;
+            if not_before <= now && self.may_start(id) {
+                self.starts_left -= 1;
+                self.programs[id.0].state = State::Starting { tries };
+                self.expect_start_by_tmux(id, now);
+                return out.push(Action::Spawn(id));
             }
         }
     }
@@ -267,10 +267,35 @@ impl Core {
 mod tests {
     use super::super::bench::{Bench, program};
     use super::*;
+    use crate::core::budget::Budget;
     use crate::core::event::Event;
-    use crate::core::plan::Program;
+    use crate::core::plan::{Plan, Program};
     use crate::core::policy::{Ready, ReadyBy};
     use crate::core::signal::Signal;
+
+    #[test]
+    fn nobody_is_started_beside_one_whose_failure_ends_everything() {
+        let main = Program { main: true, ..program("main") };
+        let mut core = Core::new(Plan::new(vec![main, program("other")], Budget::Forever));
+        let mut out = Vec::new();
+        core.step(Event::Tick, Moment::ZERO, &mut out);
+        let failure = SpawnFailure { kind: SpawnFailureKind::NotFound, errno: 2, message: String::new() };
+        core.step(Event::Spawned(ProgramId(0), Err(failure)), Moment::ZERO, &mut out);
+        core.step(Event::Tick, Moment::ZERO, &mut out);
+        let starts: Vec<_> = out.iter().filter(|action| matches!(action, Action::Spawn(_))).collect();
+        assert_eq!(starts, [&Action::Spawn(ProgramId(0))]);
+    }
+
+    #[test]
+    fn a_round_starts_many_but_not_all_of_a_large_fleet() {
+        let mut bench = Bench::new((0..100).map(|number| program(&format!("p{number}"))).collect());
+        let is_start = |action: &Action| matches!(action, Action::Spawn(_));
+        assert_eq!(bench.asked().iter().filter(|action| is_start(action)).count(), 100);
+        bench.core = Core::new(bench.core.plan().clone());
+        bench.step(Event::Tick);
+        assert_eq!(bench.asked().iter().filter(|action| is_start(action)).count(), STARTS_PER_ROUND);
+        assert_eq!(bench.core.deadline(), Some(Moment::ZERO), "and goes on at once");
+    }
 
     #[test]
     fn signals_that_come_too_early_are_for_the_main_program() {

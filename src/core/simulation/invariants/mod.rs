@@ -292,6 +292,11 @@ impl Checker {
         actions: &[Action],
     ) -> Verdict {
         self.rules.after_step(event, core, now, actions)?;
+        if let Event::Spawned(id, Ok(_)) = event {
+            let spec = &core.plan().programs[id.0];
+            // tmux cannot be asked to leave it.
+            ensure!(!self.rules.was_stopping || spec.is_agent(), "{} was started in a shutdown", spec.name);
+        }
         let reason = core.shutdown().map(|shutdown| shutdown.reason);
         ensure!(
             self.has_reloaded || reason == self.model.reason,
