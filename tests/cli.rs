@@ -267,6 +267,22 @@ fn sigint_without_a_terminal_begins_the_shutdown() -> Tested {
     Ok(())
 }
 
+/// timeout(1) hands on what it gets: to its child, and at once again to the group that both are in.
+#[test]
+fn what_timeout_sends_twice_is_one_request() -> Tested {
+    let script = "trap 'sleep 0.05; echo clean; exit 3' TERM; echo ready; while :; do sleep 0.01; done";
+    for _ in 0..10 {
+        let mut argv: Vec<OsString> = ["timeout", "1h"].map(Into::into).into();
+        argv.extend(runinit(&["-v"], &["sh", "-c", script]));
+        let mut running = Stage::new(Place::Below)?.start(argv)?;
+        running.wait_until_ready()?;
+        running.signal(SIGTERM)?;
+        running.end_with(3)?;
+        ensure!(running.stdout().contains("clean"), "{}", running.explain("it was killed"));
+    }
+    Ok(())
+}
+
 #[test]
 fn other_signals_begin_no_shutdown() -> Tested {
     let stage = Stage::new(Place::Below)?;

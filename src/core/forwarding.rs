@@ -25,6 +25,7 @@ impl Core {
             self.is_settled = false;
             match &self.shutdown {
                 None => self.begin_shutdown(Reason::Asked, Some(received), now, out),
+                Some(shutdown) if shutdown.is_same_request(&received, now) => {}
                 Some(shutdown) if shutdown.received.is_some() => self.stop_now(now, out),
                 Some(_) => self.join_shutdown(received, now),
             }

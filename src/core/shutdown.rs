@@ -19,6 +19,10 @@ use std::time::Duration;
 /// How long killed processes may take to vanish once everything is to end now.
 const NOW_LASTS: Duration = Duration::from_secs(2);
 
+/// timeout(1) signals its child and then its own group, of which that is a member: two signals, a few microseconds apart,
+/// for one request. No person is as fast.
+const ONE_REQUEST: Duration = Duration::from_millis(20);
+
 /// runinit's own code for a bug of its own.
 pub const INTERNAL_ERROR: i32 = 70;
 
@@ -31,6 +35,8 @@ pub struct Shutdown {
     pub reason: Reason,
     /// The signal that asked for it, if one did.
     pub received: Option<Received>,
+    /// When that came.
+    received_at: Moment,
     /// Everything is to be killed at once: a second signal came.
     pub now: bool,
     /// When those who are still there are named, unless they have been; `None`: nobody is.
@@ -71,6 +77,17 @@ impl Shutdown {
         let sweep = self.sweep.as_ref().map(|sweep| sweep.deadline(self.ends_at));
         sweep.unwrap_or(self.ends_at).into_iter().chain(self.half_at).min()
     }
+
+    /// True for a signal that one process has sent twice when it meant it once. A sender in another namespace has no number
+    /// to be known by.
+    pub(super) fn is_same_request(&self, received: &Received, now: Moment) -> bool {
+        let sender =
+            |received: &Received| received.sender.as_ref().map(|sender| sender.pid).filter(|pid| *pid != 0);
+        let is_same = |first: &Received| {
+            first.signal == received.signal && sender(first).is_some() && sender(first) == sender(received)
+        };
+        self.received.as_ref().is_some_and(is_same) && now < self.received_at + ONE_REQUEST
+    }
 }
 
 impl Core {
@@ -88,6 +105,7 @@ impl Core {
             began: now,
             reason,
             received,
+            received_at: now,
             now: false,
             half_at: budget.length().and_then(|length| now.checked_add(length / 2)),
             kill_at: budget.time_to_kill().and_then(|time| now.checked_add(time)),
@@ -120,6 +138,7 @@ impl Core {
         self.note(now, None, format!("{} received", received.signal));
         if let Some(shutdown) = &mut self.shutdown {
             shutdown.received = Some(received);
+            shutdown.received_at = now;
         }
         self.record_soon(now);
     }
@@ -333,6 +352,7 @@ mod tests {
     use super::super::bench::{Bench, program};
     use super::*;
     use crate::core::event::GroupState::Alive;
+    use crate::core::event::{Event, Sender};
     use crate::core::plan::{Plan, Program};
 
     /// A plan that waits for nobody but its main program, if it has one.
@@ -355,6 +375,29 @@ mod tests {
             bench.at(60_000);
             assert_eq!(bench.asked(), []);
         }
+    }
+
+    #[test]
+    fn the_same_signal_from_the_same_process_at_once_is_no_second_request() {
+        let sent = |signal, pid| Received { signal, sender: Some(Sender { pid, uid: 0, command: None }) };
+        for (second, after_ms, is_now) in [
+            (sent(Signal::TERM, 7), 19, false),
+            (sent(Signal::TERM, 7), 20, true),
+            (sent(Signal::TERM, 8), 0, true),
+            (sent(Signal::INT, 7), 0, true),
+            (Received { signal: Signal::TERM, sender: None }, 0, true),
+        ] {
+            let mut bench = Bench::new(vec![program("p")]);
+            bench.step(Event::Signal(sent(Signal::TERM, 7)));
+            bench.at(after_ms);
+            bench.step(Event::Signal(second.clone()));
+            assert_eq!(bench.core.shutdown().unwrap().now, is_now, "{second:?} after {after_ms} ms");
+        }
+        let mut bench = Bench::new(vec![program("p")]);
+        for _ in 0..2 {
+            bench.step(Event::Signal(sent(Signal::TERM, 0)));
+        }
+        assert!(bench.core.shutdown().unwrap().now, "nobody knows whether the sender is the same");
     }
 
     #[test]
