@@ -3,7 +3,8 @@
 mod support;
 
 use libc::SIGTERM;
-use std::os::unix::fs::MetadataExt as _;
+use std::fs::{Permissions, create_dir, set_permissions};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use support::{Place, Running, Stage, Tested, Trouble, ensure, runinit};
 
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1001:An app:/srv/app:/bin/false\n";
@@ -84,6 +85,33 @@ fn a_user_finds_its_own_variables() -> Tested {
         running.end_with(0)?;
         ensure!(running.stdout().trim_end() == expected, "with {keys:?}: {}", running.stdout());
     }
+    Ok(())
+}
+
+#[test]
+fn a_program_is_where_its_user_may_be() -> Tested {
+    let private = |stage: &Stage, name: &str, owner: u32| {
+        let path = stage.file(name);
+        let made = create_dir(&path).and_then(|()| set_permissions(&path, Permissions::from_mode(0o700)));
+        made.and_then(|()| chown(&path, Some(owner), None)).map_err(|e| e.to_string())?;
+        Ok::<_, String>(format!("user = \"app\"\ncwd = {:?}", path))
+    };
+    // As in a container without capabilities: root may not look into what is another's.
+    let powerless = [
+        "setpriv",
+        "--bounding-set=-dac_override,-dac_read_search",
+        "--inh-caps=-dac_override,-dac_read_search",
+    ];
+    let on = stage(Place::Below)?;
+    let keys = private(&on, "home", 1000)?;
+    let mut running = start(on, "pwd", &keys, &powerless)?;
+    running.end_with(0)?;
+    ensure!(running.stdout().ends_with("/home\n"), "{}", running.explain("elsewhere"));
+    let on = stage(Place::Below)?;
+    let keys = private(&on, "roots", 0)?;
+    let mut running = start(on, "pwd", &keys, &[])?;
+    running.end_with(126)?;
+    ensure!(running.stderr().contains("/roots: Permission denied"), "{}", running.explain("no word of it"));
     Ok(())
 }
 

@@ -139,9 +139,6 @@ unsafe fn prepare(birth: &Birth) -> Option<(Stage, i32)> {
             // mark.
             libc::write(cgroup, c"0".as_ptr().cast::<c_void>(), 1);
         }
-        if !birth.cwd.is_null() && libc::chdir(birth.cwd) != 0 {
-            return failed(Stage::Cwd);
-        }
         for (number, descriptor) in (0..).zip(birth.standard) {
             if let Some(descriptor) = descriptor
                 && libc::dup2(descriptor, number) < 0
@@ -165,6 +162,12 @@ unsafe fn prepare(birth: &Birth) -> Option<(Stage, i32)> {
         && let Err((step, errno)) = confine(wanted)
     {
         return Some((Stage::Confine(step), errno));
+    }
+    // As the user: what is private to one may be closed to root (without CAP_DAC_OVERRIDE, or where a server squashes it),
+    // and what is root's is not the user's.
+    // SAFETY: the path ends with a NUL.
+    if !birth.cwd.is_null() && unsafe { libc::chdir(birth.cwd) } != 0 {
+        return failed(Stage::Cwd);
     }
     if let Some(limit) = &birth.descriptors {
         // It cannot fail: it was so before. SAFETY: the kernel's rlimit64 is two such integers.
