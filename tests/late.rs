@@ -210,6 +210,20 @@ fn a_bug_is_told_in_the_termination_log() -> Tested {
     Ok(())
 }
 
+#[test]
+fn what_a_program_has_written_into_the_termination_log_stands() -> Tested {
+    let stage = Stage::new(Place::Below)?;
+    let path = stage.write("log", "of the last time", 0o644)?;
+    let config = format!(
+        "init.termination_log = {path:?}\n[[program]]\nname = 'web'\nmain = true\nshell = 'echo no database >{}; exit 3'",
+        path.display()
+    );
+    let mut running = fleet(stage, &[], &config)?;
+    running.end_with(3)?;
+    ensure!(running.text("log") == "no database\n", "{}", running.text("log"));
+    Ok(())
+}
+
 /// A wrapper whose program mounts a file at the place where Kubernetes has it, writes `text` there and exits with 3.
 fn in_kubernetes(place: Place, text: &str) -> Result<String, String> {
     let stage = Stage::new(place)?.with("--tmpfs", "/dev=64k").env("KUBERNETES_SERVICE_HOST", "10.0.0.1");

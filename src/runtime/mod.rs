@@ -140,6 +140,9 @@ pub fn run(mut setup: Setup) -> u8 {
             leftovers::settle(&mut setup.plan, last, |pid, name| marks.is_orphan(pid, name));
         }
     }
+    if let Some(log) = &mut setup.termination_log {
+        log.look();
+    }
     let descriptors = descriptors::make_room_for(setup.plan.programs.len());
     let cgroups = marks.use_cgroups(setup.own);
     let mut runtime = Runtime {
