@@ -16,6 +16,8 @@ use std::time::Duration;
 
 /// How often a program is asked whether it is ready.
 const ASK_READY_EVERY: Duration = Duration::from_millis(100);
+/// So many questions have time to be answered until a program has to be ready, however long each takes.
+const READY_QUESTIONS: u32 = 3;
 /// How often a tmux server is: others wait for it, and it takes a few milliseconds.
 const ASK_SERVER_EVERY: Duration = Duration::from_millis(10);
 
@@ -100,10 +102,11 @@ impl Core {
 
     fn ask(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
         let purpose = self.purpose(id);
+        let spec = &self.plan.programs[id.0];
         let timeout = match purpose {
-            // The time to be ready in bounds the question.
-            Purpose::Ready => None,
-            Purpose::Health => self.plan.programs[id.0].health.as_ref().map(|health| health.timeout),
+            // One that hangs, as a connection to what is not up yet may, must not be the only one.
+            Purpose::Ready => spec.ready.as_ref().map(|ready| ready.timeout / READY_QUESTIONS),
+            Purpose::Health => spec.health.as_ref().map(|health| health.timeout),
         };
         let asking = &mut self.programs[id.0].asking;
         asking.next = None;
@@ -359,6 +362,21 @@ mod tests {
         bench.at(13_000);
         assert_eq!(bench.asked(), [Action::KillCommand(pid.group().unwrap())]);
         assert_eq!(bench.program(0).asking.noes, 1);
+    }
+
+    #[test]
+    fn whether_it_is_ready_is_asked_again_where_an_answer_does_not_come() {
+        let check = Check::Exec(vec!["check".into()]);
+        let ready = Some(Ready { by: ReadyBy::Check(check), timeout: Duration::from_secs(6) });
+        let mut bench = Bench::new(vec![plan::Program { ready, ..program("first") }]);
+        let pid = Pid::new(500).unwrap();
+        bench.step(Event::CheckSpawned(FIRST, Some(pid)));
+        bench.asked();
+        bench.at(1_999);
+        assert_eq!(bench.asked(), []);
+        bench.at(2_100);
+        let killed = Action::KillCommand(pid.group().unwrap());
+        assert_eq!(bench.asked(), [killed, Action::Ask(FIRST, Purpose::Ready)]);
     }
 
     #[test]
