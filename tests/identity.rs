@@ -94,7 +94,7 @@ fn a_program_is_where_its_user_may_be() -> Tested {
         let path = stage.file(name);
         let made = create_dir(&path).and_then(|()| set_permissions(&path, Permissions::from_mode(0o700)));
         made.and_then(|()| chown(&path, Some(owner), None)).map_err(|e| e.to_string())?;
-        Ok::<_, String>(format!("user = \"app\"\ncwd = {:?}", path))
+        Ok::<_, String>(format!("user = \"app\"\ncwd = {path:?}"))
     };
     // As in a container without capabilities: root may not look into what is another's.
     let powerless = [

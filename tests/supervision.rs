@@ -3,6 +3,7 @@
 mod support;
 
 use libc::SIGTERM;
+use serde_json::json;
 use support::{Outcome, Place, Running, Stage, Tested, ensure, runinit};
 
 /// Starts a fleet. In its text `@say` is a shell's words that append a line to the file `said`, and `@dir` is where that
@@ -207,6 +208,25 @@ fn a_check_that_hangs_is_ended_with_all_its_children() -> Tested {
         support::descendants(running.init()?.pid).into_iter().filter(|p| p.name == "sleep").count();
     ensure!(sleepers <= 2, "{}", running.explain("checks were left behind"));
     Ok(stop(running, 0)?)
+}
+
+#[test]
+fn what_a_check_prints_is_not_what_the_program_has_printed() -> Tested {
+    let check = "[\"sh\", \"-c\", \"echo page; echo page >&2; echo >>@dir/checks\"]";
+    let more =
+        format!("output = \"prefix\"\nhealth = {{ exec = {check}, every = \"5ms\", timeout = \"5s\" }}");
+    let mut running = fleet(&program("p", "echo its own; exec sleep 1000", &more))?;
+    running.wait_for("three checks", || running.text("checks").lines().count() >= 3)?;
+    running.signal(SIGTERM)?;
+    running.end_with(0)?;
+    let record = running.record()?;
+    ensure!(record.program("p")?.list("last_output")? == &[json!("its own")], "{record:?}");
+    ensure!(
+        !running.stdout().contains("page") && !running.stderr().contains("page"),
+        "{}",
+        running.explain("a page")
+    );
+    Ok(())
 }
 
 #[test]

@@ -181,10 +181,21 @@ impl Runtime {
         }
     }
 
-    /// A command about a program runs where that does, with its environment, and what it prints goes the same way.
+    /// A command that stops a program; what it prints goes the same way as what that prints.
     pub(super) fn spawn_command(&mut self, id: ProgramId, argv: Vec<OsString>, what: &str) -> Option<Pid> {
         // A stop command is worth more than its output.
         let output = self.open_output(id).ok().flatten();
+        self.spawn_beside(id, argv, what, output.as_ref())
+    }
+
+    /// A command about a program runs where that does, with its environment.
+    fn spawn_beside(
+        &self,
+        id: ProgramId,
+        argv: Vec<OsString>,
+        what: &str,
+        output: Option<&Writers>,
+    ) -> Option<Pid> {
         let program = &self.core.plan().programs[id.0];
         let launch = Launch {
             argv,
@@ -197,12 +208,11 @@ impl Runtime {
         let cgroup = self.entrance(id);
         let nothing = pipe::nothing_to_read();
         let stdin = nothing.as_ref().ok().map(AsFd::as_fd);
-        let standard = [stdin, output.as_ref().map(Writers::stdout), output.as_ref().map(Writers::stderr)];
         let surroundings = Surroundings {
             inherited: self.inherited,
             variables: &variables,
             cgroup: cgroup.as_ref().map(AsFd::as_fd),
-            standard,
+            standard: [stdin, output.map(Writers::stdout), output.map(Writers::stderr)],
             descriptor: None,
             terminal: None,
         };
@@ -226,7 +236,11 @@ impl Runtime {
             return Some(Event::CheckSpawned(id, self.ask_server(id)));
         }
         match check {
-            Check::Exec(argv) => Some(Event::CheckSpawned(id, self.spawn_command(id, argv, "check"))),
+            Check::Exec(argv) => {
+                // Its exit is the answer. A page that it fetches every few seconds is nothing that the program has printed.
+                let nowhere = Writers::nowhere();
+                Some(Event::CheckSpawned(id, self.spawn_beside(id, argv, "check", nowhere.as_ref())))
+            }
             Check::File(path) => Some(Event::Checked(id, path.exists())),
             Check::Tcp(address) => self.ask_by_connecting(id, address),
         }

@@ -25,6 +25,11 @@ pub struct Writers {
 }
 
 impl Writers {
+    /// For what nobody is to see; `None` where there is no /dev/null.
+    pub fn nowhere() -> Option<Self> {
+        pipe::nowhere_to_write().ok().map(|stdout| Self { stdout, stderr: None })
+    }
+
     /// What becomes descriptor 1.
     pub fn stdout(&self) -> BorrowedFd<'_> {
         self.stdout.as_fd()
@@ -60,8 +65,8 @@ impl Outputs {
         match output {
             Output::Inherit => return Ok(None),
             Output::Null => {
-                if let Ok(null) = pipe::nowhere_to_write() {
-                    return Ok(Some(Writers { stdout: null, stderr: None }));
+                if let Some(nowhere) = Writers::nowhere() {
+                    return Ok(Some(nowhere));
                 }
             }
             Output::File(file) => self.open_file(file)?,
