@@ -48,6 +48,8 @@ pub enum Action {
     Clean(Occasion, Duration),
     /// Who is left? Answered by [`Event::Looked`](super::event::Event::Looked).
     Look,
+    /// Is nobody left? If so, answered by [`Event::Looked`](super::event::Event::Looked); it lists nobody, and costs nothing.
+    AskWhetherAlone,
     /// Who is still there at half time? Answered by [`Event::Remaining`](super::event::Event::Remaining).
     LookForLate,
     /// Stop runinit itself, until it is continued.

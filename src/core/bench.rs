@@ -19,6 +19,8 @@ pub(super) struct Bench {
     pub(super) asked: Vec<Action>,
     /// Nobody is left whenever it is looked; else the test itself tells who is.
     pub(super) is_alone: bool,
+    /// How often it was looked who is left.
+    pub(super) looks: usize,
     /// Who was inspected, and what all of them do with signals.
     pub(super) inspected: Vec<(ProgramId, Pid)>,
     pub(super) masks: Masks,
@@ -43,6 +45,7 @@ impl Bench {
             now: Moment::ZERO,
             asked: Vec::new(),
             is_alone: true,
+            looks: 0,
             inspected: Vec::new(),
             masks: Masks::default(),
             groups: BTreeMap::new(),
@@ -67,6 +70,7 @@ impl Bench {
         let mut out = Vec::new();
         self.core.step(event, self.now, &mut out);
         for action in out {
+            self.looks += usize::from(action == Action::Look);
             match action {
                 Action::Spawn(id) => {
                     self.next_pid += 1;

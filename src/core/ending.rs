@@ -60,7 +60,7 @@ impl Core {
             }
         }
         if !reaped.is_empty() {
-            self.look_again();
+            self.look_again(now, out);
         }
     }
 

@@ -57,7 +57,8 @@ pub enum Event {
     /// The answer to [`Action::Seek`](super::action::Action::Seek), for each program that was asked about: who lives and
     /// has left its group, as far as anybody can tell.
     Sought(Vec<(ProgramId, Vec<Other>)>),
-    /// The answer to [`Action::Look`](super::action::Action::Look).
+    /// The answer to [`Action::Look`](super::action::Action::Look), and to
+    /// [`Action::AskWhetherAlone`](super::action::Action::AskWhetherAlone) where nobody is left.
     Looked(Look),
     /// The answer to [`Action::LookForLate`](super::action::Action::LookForLate).
     Remaining(Remaining),

@@ -243,7 +243,7 @@ impl Core {
         let code = self.exit_code();
         let Some(shutdown) = &mut self.shutdown else { return };
         let sweep = shutdown.sweep.get_or_insert_with(|| Sweep::new(now));
-        sweep.close(&mut shutdown.strays);
+        sweep.close(&mut shutdown.strays, now);
         let took = format_ms(now.saturating_sub(shutdown.began));
         let survivors = sweep.others.len();
         for id in self.ids() {

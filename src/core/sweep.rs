@@ -1,8 +1,8 @@
 //! Processes that nobody manages: they left their group (setsid, a double fork), nobody knows whose they are, and they are
 //! still there when the last leader has ended.
 //!
-//! They get SIGTERM, the rest of the grace, SIGKILL. One look lists them; another follows every exit and, since not all
-//! of them are runinit's children, every now and then. The sweep is over when nobody is left.
+//! They get SIGTERM, the rest of the grace, SIGKILL. One look lists them; another follows an exit and, since not all of
+//! them are runinit's children, every now and then. The sweep is over when nobody is left, which every exit has asked.
 
 use super::Core;
 use super::action::Action;
@@ -14,10 +14,15 @@ use super::shutdown::Shutdown;
 use super::signal::Signal;
 use super::strays::Strays;
 use log::Level;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Until the next look, at first and at last: the wait doubles.
 const LOOK_AGAIN: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(100)];
+
+/// A look reads two or three files of each process that it finds, some 30 us. The next one waits in proportion, so that
+/// thousands who end one after the other are not listed for each of them.
+const LOOK_COSTS: Duration = Duration::from_micros(100);
 
 /// The sweep, once it has begun.
 #[derive(Debug)]
@@ -26,6 +31,8 @@ pub struct Sweep {
     stage: Stage,
     look_at: Option<Moment>,
     look_wait: Duration,
+    /// No exit is a reason to look before.
+    look_from: Moment,
     /// The time is up: the next look ends everything.
     is_last: bool,
     /// Nobody is left.
@@ -54,6 +61,7 @@ impl Sweep {
             stage: Stage::Listing,
             look_at: Some(now),
             look_wait: LOOK_AGAIN[0],
+            look_from: now,
             is_last: false,
             alone: false,
             blind: false,
@@ -67,7 +75,10 @@ impl Sweep {
     }
 
     /// Takes in who is left.
-    fn see(&mut self, look: Look, strays: &mut Strays) {
+    fn see(&mut self, look: Look, strays: &mut Strays, now: Moment) {
+        let count = u32::try_from(look.others.len()).unwrap_or(u32::MAX);
+        self.look_from = now + LOOK_COSTS * count;
+        self.look_at = self.look_at.map(|at| at.max(self.look_from));
         self.alone = look.alone;
         self.blind = look.blind;
         self.others = look.others;
@@ -91,10 +102,19 @@ impl Sweep {
         }
     }
 
-    pub(super) fn close(&mut self, strays: &mut Strays) {
+    /// Somebody has ended.
+    fn look_again(&mut self, now: Moment, out: &mut Vec<Action>) {
+        let at = self.look_from.max(now);
+        self.look_at = Some(self.look_at.map_or(at, |due| due.min(at)));
+        if at > now {
+            out.push(Action::AskWhetherAlone);
+        }
+    }
+
+    pub(super) fn close(&mut self, strays: &mut Strays, now: Moment) {
         self.look_at = None;
         if self.alone {
-            self.see(Look { alone: true, ..Look::default() }, strays);
+            self.see(Look { alone: true, ..Look::default() }, strays, now);
         }
     }
 }
@@ -159,15 +179,15 @@ impl Core {
         }
     }
 
-    pub(super) fn look_again(&mut self) {
+    pub(super) fn look_again(&mut self, now: Moment, out: &mut Vec<Action>) {
         if let Some(sweep) = self.shutdown.as_mut().and_then(|s| s.sweep.as_mut()) {
-            sweep.look_at = Some(Moment::ZERO);
+            sweep.look_again(now, out);
         }
     }
 
     pub(super) fn on_looked(&mut self, look: Look, now: Moment, out: &mut Vec<Action>) {
         let Some(Shutdown { sweep: Some(sweep), strays, .. }) = &mut self.shutdown else { return };
-        sweep.see(look, strays);
+        sweep.see(look, strays, now);
         if sweep.alone {
             let is_last = sweep.is_last;
             self.groups_are_empty(now, out);
@@ -179,7 +199,7 @@ impl Core {
         self.see_escapees(now, out);
         let Some(Shutdown { sweep: Some(sweep), strays, .. }) = &mut self.shutdown else { return };
         let signal = if sweep.stage == Stage::Killing { Signal::KILL } else { Signal::TERM };
-        let managed: Vec<_> = self.programs.iter().filter_map(Program::group).collect();
+        let managed: BTreeSet<_> = self.programs.iter().filter_map(Program::group).collect();
         let mut found = 0;
         for other in &sweep.others {
             // Its own commands have been killed, and may not have vanished yet.
@@ -319,6 +339,22 @@ mod tests {
         bench.at(8_100);
         found(&mut bench, &[7]);
         assert_eq!(found(&mut bench, &[7, 8]), [Action::SignalStray(Pid::new(8).unwrap(), Signal::KILL)]);
+    }
+
+    #[test]
+    fn thousands_are_not_listed_for_each_that_ends() {
+        let (mut bench, _) = bench(7);
+        found(&mut bench, &(1_000..3_000).collect::<Vec<_>>());
+        let looks = bench.looks;
+        let reaped = |pid| Reaped { pid: Pid::new(pid).unwrap(), exit: Exit::Code(0) };
+        for pid in 1_000..1_010 {
+            bench.step(Event::Reaped(vec![reaped(pid)]));
+        }
+        assert_eq!(bench.asked(), vec![Action::AskWhetherAlone; 10]);
+        bench.at(199);
+        assert_eq!(bench.looks, looks);
+        bench.at(200);
+        assert_eq!(bench.looks, looks + 1);
     }
 
     #[test]

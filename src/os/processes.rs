@@ -25,13 +25,19 @@ pub fn look(own: Pid) -> Look {
     look_with(own, |ours| vec![None; ours.len()])
 }
 
-/// As [`look`]; `programs` says to each the program whose group it has left.
-pub(super) fn look_with(own: Pid, programs: impl FnOnce(&[Process]) -> Vec<Option<ProgramId>>) -> Look {
+/// As [`look`] if nobody is left, else nothing.
+pub fn look_whether_alone(own: Pid) -> Option<Look> {
     let is_init = own.number() == 1;
     let alone = reap::has_no_children() && (!is_init || kill::is_everybody_gone());
-    if alone {
-        return Look { alone, ..Look::default() };
+    alone.then(|| Look { alone, ..Look::default() })
+}
+
+/// As [`look`]; `programs` says to each the program whose group it has left.
+pub(super) fn look_with(own: Pid, programs: impl FnOnce(&[Process]) -> Vec<Option<ProgramId>>) -> Look {
+    if let Some(look) = look_whether_alone(own) {
+        return look;
     }
+    let alone = false;
     let Some(ours) = ours(own) else { return Look { alone, blind: true, others: Vec::new() } };
     let programs = programs(&ours);
     let others = ours.into_iter().zip(programs).filter(|(process, _)| process.state != 'Z');

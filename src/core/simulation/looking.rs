@@ -11,11 +11,10 @@ use crate::core::process::{Pgid, Pid};
 impl FakeKernel {
     /// As `os::processes::look`.
     pub(super) fn look(&mut self) -> Look {
-        let has_children = self.processes.values().any(|process| process.parent == self.own);
-        let alone = !has_children && (!self.machine.is_init || self.processes.is_empty());
-        if alone {
-            return Look { alone, ..Look::default() };
+        if let Some(look) = self.look_whether_alone() {
+            return look;
         }
+        let alone = false;
         if self.machine.is_blind {
             return Look { alone, blind: true, others: Vec::new() };
         }
@@ -24,6 +23,13 @@ impl FakeKernel {
             alive.filter_map(|process| process.as_other(self.escaped_from(process))).collect();
         self.seen = others.iter().map(|other| other.pid.number()).collect();
         Look { alone, blind: false, others }
+    }
+
+    /// As `os::processes::look_whether_alone`.
+    pub(super) fn look_whether_alone(&self) -> Option<Look> {
+        let has_children = self.processes.values().any(|process| process.parent == self.own);
+        let alone = !has_children && (!self.machine.is_init || self.processes.is_empty());
+        alone.then(|| Look { alone, ..Look::default() })
     }
 
     /// As `os::processes::remaining`.

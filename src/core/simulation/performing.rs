@@ -53,6 +53,7 @@ impl World {
             Action::Seek(ref programs) => Some(Event::Sought(self.kernel.seek(programs))),
             Action::Clean(..) => Some(Event::PassSpawned(self.spawn_pass())),
             Action::Look => Some(Event::Looked(self.kernel.look())),
+            Action::AskWhetherAlone => self.kernel.look_whether_alone().map(Event::Looked),
             Action::LookForLate => Some(Event::Remaining(self.kernel.remaining())),
             Action::StopSelf => {
                 self.stop_self();
