@@ -7,18 +7,19 @@
 //! What is left understands signals alone: steps for the leader are passed over, and where a cascade has no signal but SIGKILL it is
 //! asked by SIGTERM, with all the time that those steps had. Nobody is killed who was not asked.
 
-use super::Core;
 use super::action::{Action, Target};
 use super::budget::Moment;
 use super::event::{Other, Reaped};
 use super::plan::{ProgramId, Step};
 use super::program::{Program, State, StoppedBy};
 use super::signal::Signal;
+use super::{Core, sweep};
 use log::Level;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Ends that come together are asked about together: a fleet that stops must not be listed for each of its programs.
+/// Ends that come together are asked about together: a fleet that stops must not be listed for each of its programs, nor
+/// thousands of daemons for each that ends.
 const SEEK_EVERY: Duration = Duration::from_millis(2);
 
 const KILL: StoppedBy = StoppedBy::Signal(Signal::KILL);
@@ -52,6 +53,8 @@ impl Core {
         now: Moment,
         out: &mut Vec<Action>,
     ) {
+        let count = found.iter().map(|(_, others)| others.len()).sum();
+        self.seek_from = self.seek_from.max(now + sweep::look_costs(count));
         for (id, others) in found {
             self.escapees_are(id, &others, now, out);
         }

@@ -22,7 +22,9 @@ const LOOK_AGAIN: [Duration; 2] = [Duration::from_millis(10), Duration::from_mil
 
 /// A look reads two or three files of each process that it finds, some 30 us. The next one waits in proportion, so that
 /// thousands who end one after the other are not listed for each of them.
-const LOOK_COSTS: Duration = Duration::from_micros(100);
+pub(super) fn look_costs(count: usize) -> Duration {
+    Duration::from_micros(100) * u32::try_from(count).unwrap_or(u32::MAX)
+}
 
 /// The sweep, once it has begun.
 #[derive(Debug)]
@@ -76,8 +78,7 @@ impl Sweep {
 
     /// Takes in who is left.
     fn see(&mut self, look: Look, strays: &mut Strays, now: Moment) {
-        let count = u32::try_from(look.others.len()).unwrap_or(u32::MAX);
-        self.look_from = now + LOOK_COSTS * count;
+        self.look_from = now + look_costs(look.others.len());
         self.look_at = self.look_at.map(|at| at.max(self.look_from));
         self.alone = look.alone;
         self.blind = look.blind;
