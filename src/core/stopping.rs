@@ -13,6 +13,9 @@ use std::time::Duration;
 /// How long a SIGKILL that nobody wrote down is waited for.
 pub(super) const KILL_WAIT: Duration = Duration::from_secs(2);
 
+/// However short somebody's wait after SIGKILL: the kernel needs a moment too.
+const SHORTEST_KILL_WAIT: Duration = Duration::from_millis(100);
+
 /// A group without a leader is probed after this long, and then after twice as long each time.
 const FIRST_PROBE: Duration = Duration::from_millis(10);
 /// No probe is later than this after the one before.
@@ -212,6 +215,7 @@ impl Core {
         if what == StoppedBy::Signal(Signal::KILL) {
             // Survivors must not use up the time of those that come after them.
             let left = self.shutdown.as_ref().and_then(|s| s.ends_at).map(|end| end.saturating_sub(now) / 4);
+            let own = own.max(SHORTEST_KILL_WAIT);
             return Some(now + left.map_or(own, |left| own.min(left)));
         }
         if step + 1 == self.plan.programs[id.0].stop.len() {
@@ -384,6 +388,17 @@ mod tests {
         bench.step(Event::Group(FIRST, Empty));
         assert_eq!(bench.asked(), [Action::Finish(0)]);
         assert_eq!(bench.program(0).stopped_by, Some(StoppedBy::Signal(Signal::TERM)));
+    }
+
+    #[test]
+    fn whoever_is_killed_has_a_moment_to_end_however_short_the_wait() {
+        let mut bench = stopping(vec![Step::signal(Signal::KILL, Duration::ZERO)]);
+        bench.at(0);
+        assert!(matches!(bench.program(0).state, State::Stopping { .. }), "{:?}", bench.program(0).state);
+        let leader = bench.program(0).leader().unwrap();
+        bench.step(killed(leader.number()));
+        bench.step(Event::Group(FIRST, Empty));
+        assert_eq!(bench.program(0).stopped_by, Some(StoppedBy::Signal(Signal::KILL)));
     }
 
     #[test]

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 /// The wait of a SIGKILL that nobody wrote down.
 const KILL_WAIT: Duration = Duration::from_secs(2);
+/// However short a written one is.
+const SHORTEST_KILL_WAIT: Duration = Duration::from_millis(100);
 /// SIGKILL.
 pub(super) const KILL: StoppedBy = StoppedBy::Signal(Signal::KILL);
 
@@ -162,7 +164,8 @@ pub(super) fn steps(spec: &Program, taken: &[Taken]) -> Option<Vec<Placed>> {
         let next = match (found, taken_now.what) {
             (Some(place), _) => Placed { place: Some(place), wait: spec.stop[place].wait },
             (None, KILL) => {
-                Placed { place: kill, wait: kill.map_or(KILL_WAIT, |place| spec.stop[place].wait) }
+                let written = kill.map_or(KILL_WAIT, |place| spec.stop[place].wait);
+                Placed { place: kill, wait: written.max(SHORTEST_KILL_WAIT) }
             }
             // It asks what a leader has left, in place of all steps that were for the leader.
             (None, StoppedBy::Signal(Signal::TERM)) if spec.stop[from..end].iter().all(is_for_leader) => {
