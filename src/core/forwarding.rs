@@ -14,11 +14,11 @@ use log::Level;
 impl Core {
     pub(super) fn on_signal(&mut self, received: Received, now: Moment, out: &mut Vec<Action>) {
         let signal = received.signal;
-        if !self.is_forwarded(signal) {
-            return;
-        }
         if self.plan.reload_on == Some(signal) {
             out.push(Action::Reload);
+            return;
+        }
+        if !self.is_forwarded(signal) {
             return;
         }
         if self.plan.stops_on.contains(&signal) {
@@ -184,6 +184,21 @@ mod tests {
         assert_eq!(bench.core.hands_on(Signal::HUP, false), None, "in a shutdown");
         let bench = Bench::new(vec![program("p"), program("q")]);
         assert_eq!(bench.core.hands_on(Signal::HUP, false), None, "to several");
+    }
+
+    #[test]
+    fn the_signal_to_reload_is_heard_even_if_it_is_one_that_nobody_else_gets() {
+        for (signal, rewrite) in [
+            (Signal::TTIN, Rewrite::new()),
+            (Signal::HUP, [(Signal::HUP, None)].into()),
+            (Signal::HUP, Rewrite::new()),
+        ] {
+            let plan = Plan::new(vec![program("p")], Budget::Forever);
+            let mut bench = Bench::of(Plan { reload_on: Some(signal), rewrite, ..plan });
+            bench.asked();
+            bench.signal(signal);
+            assert_eq!(bench.asked(), [Action::Reload], "{signal}");
+        }
     }
 
     #[test]
