@@ -339,8 +339,8 @@ impl Program {
 
     /// True if both are to live in the same tmux session.
     pub fn is_in_session_of(&self, other: &Self) -> bool {
-        let place = |program: &Self| program.session().map(|s| (s.socket.clone(), s.name.clone()));
-        self.is_agent() && place(self) == place(other)
+        let sessions = self.session().zip(other.session());
+        sessions.is_some_and(|(its, others)| its.name == others.name && its.socket == others.socket)
     }
 
     /// True for one that is there for others alone.

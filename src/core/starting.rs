@@ -28,9 +28,9 @@ impl Core {
     pub(super) fn may_start(&self, id: ProgramId) -> bool {
         self.shutdown.is_none()
             && matches!(self.programs[id.0].state, State::Waiting { .. })
+            && self.plan.programs[id.0].after.iter().all(|d| self.programs[d.0].is_ready_for_others())
             && self.has_no_leftovers_before(id)
             && self.is_session_free(id)
-            && self.plan.programs[id.0].after.iter().all(|d| self.programs[d.0].is_ready_for_others())
     }
 
     /// What a run before this one has left in tmux goes before anything new comes there, its server last.
@@ -134,6 +134,7 @@ impl Core {
         program.fault = None;
         program.taken.clear();
         program.masks = None;
+        program.status = None;
         self.children.insert(leader, Child::Leader(id));
         let is_taken_over = self.plan.programs[id.0].runs_as == Some(leader);
         let how = if is_taken_over { "taken over" } else { "started" };
@@ -268,7 +269,7 @@ mod tests {
     use super::super::bench::{Bench, program};
     use super::*;
     use crate::core::budget::Budget;
-    use crate::core::event::Event;
+    use crate::core::event::{Event, GroupState, Notice};
     use crate::core::plan::{Plan, Program};
     use crate::core::policy::{Ready, ReadyBy};
     use crate::core::signal::Signal;
@@ -298,6 +299,18 @@ mod tests {
     }
 
     #[test]
+    fn what_a_run_says_about_itself_is_forgotten_with_it() {
+        let restart = crate::core::policy::Restart::Always;
+        let mut bench = Bench::new(vec![Program { restart, ..program("p") }, program("other")]);
+        bench.step(Event::Notified(ProgramId(0), Notice::Status("12 requests".to_owned())));
+        assert_eq!(bench.program(0).status.as_deref(), Some("12 requests"));
+        bench.ends(0, 1, GroupState::Empty);
+        bench.at(1_000);
+        assert!(bench.program(0).leader().is_some());
+        assert_eq!(bench.program(0).status, None);
+    }
+
+    #[test]
     fn signals_that_come_too_early_are_for_the_main_program() {
         let ready =
             |ms| Some(Ready { by: ReadyBy::Delay(Duration::from_millis(ms)), timeout: Duration::MAX });
@@ -317,7 +330,7 @@ mod tests {
         let main = Program { main: true, after: vec![ProgramId(0)], ..program("main") };
         let first = Program { oneshot: true, ..program("first") };
         let mut bench = Bench::new(vec![first, main, program("other")]);
-        bench.ends(0, 9, crate::core::event::GroupState::Empty);
+        bench.ends(0, 9, GroupState::Empty);
         bench.signal(Signal::TERM);
         assert_eq!(bench.core.exit_code(), 1);
     }
