@@ -495,6 +495,29 @@ fn programs_come_and_go_while_it_runs() -> Tested {
 }
 
 #[test]
+fn programs_that_have_gone_leave_no_descriptor_and_no_words_behind() -> Tested {
+    let mut running = fleet(&sleeper("web", ""))?;
+    let init = running.init()?.pid;
+    let descriptors = || std::fs::read_dir(format!("/proc/{init}/fd")).map_or(0, Iterator::count);
+    let before = descriptors();
+    for number in 0..20 {
+        let output = format!("output={{\"file\":{:?}}}", running.file(&format!("{number}.log")));
+        let (name, script) = (format!("task-{number}"), format!("echo words-{number}; exec sleep 1000"));
+        let words = ["start", "--name", &name, "--set", &output, "--set", "ready={\"delay\":\"1ms\"}"];
+        done(&running, &[&words[..], &["--", "sh", "-c", &script]].concat())?;
+        running.wait_for_line(&format!("{number}.log"), &format!("words-{number}"))?;
+        done(&running, &["remove", &name])?;
+    }
+    running.wait_for("descriptors as many as before", || descriptors() <= before)?;
+    done(&running, &["start", "--name", "last", "--", "sleep", "1000"])?;
+    running.signal(SIGTERM)?;
+    running.end_with(0)?;
+    let record = running.record()?;
+    ensure!(record.program("last")?.list("last_output")?.is_empty(), "{record:?}");
+    Ok(())
+}
+
+#[test]
 fn exit_codes_tell_who_is_to_blame() -> Tested {
     let running = fleet(&sleeper("web", ""))?;
     ensure!(refused(&running, &["stop", "wbe"])?.contains("did you mean \"web\"?"), "wbe");

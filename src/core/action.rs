@@ -19,6 +19,8 @@ pub enum Action {
     RunStep(ProgramId, usize),
     /// Write the text of a `stdin` step; answered by [`Event::StdinWritten`](super::event::Event::StdinWritten).
     WriteStdin(ProgramId, usize),
+    /// Nothing that was kept about a program that had this place is about the next one, if there is one.
+    Forget(ProgramId),
     /// Signal a program. A group that is not there (ESRCH) is answered by
     /// [`Event::Group`](super::event::Event::Group).
     Signal(ProgramId, Target, Signal),

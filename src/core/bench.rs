@@ -89,7 +89,7 @@ impl Bench {
                     self.inspected.push((id, pid));
                     self.step(Event::Inspected(id, self.masks));
                 }
-                Action::Say(..) | Action::Record | Action::Look => {}
+                Action::Say(..) | Action::Record | Action::Look | Action::Forget(_) => {}
                 _ => self.asked.push(action),
             }
         }

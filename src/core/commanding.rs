@@ -109,7 +109,7 @@ impl Core {
             Command::Add(spec) => self.add(*spec, now, out),
             Command::Remove(id) => {
                 self.say(Level::Info, id, "removed: somebody asked", out);
-                self.remove(id, now);
+                self.remove(id, now, out);
                 self.order = Order::new(&self.plan.programs);
                 self.stop_leaving(now, out);
                 self.end_if_nobody_is_left(now, out);
@@ -283,9 +283,9 @@ impl Core {
         if is_known {
             // Nothing of the old one is left, and it was added too.
             self.programs[place.0].hold = Hold::Free;
-            self.install(place, spec);
+            self.install(place, spec, out);
         } else {
-            self.take_in(place, spec, now);
+            self.take_in(place, spec, now, out);
         }
         self.programs[place.0].added = true;
         self.order = Order::new(&self.plan.programs);

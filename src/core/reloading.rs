@@ -53,7 +53,7 @@ impl Core {
         for (&place, spec) in places.iter().zip(specs) {
             // A server is nobody's program.
             let counted = u32::from(!spec.is_server());
-            counts[self.take_in(place, spec, now) as usize] += counted;
+            counts[self.take_in(place, spec, now, out) as usize] += counted;
             // The file knows it now.
             self.programs[place.0].added = false;
         }
@@ -66,7 +66,7 @@ impl Core {
         self.plan.hygiene = hygiene;
         self.reschedule_cleaning(now);
         for id in &gone {
-            self.remove(*id, now);
+            self.remove(*id, now, out);
         }
         let before = std::mem::replace(&mut self.order, Order::new(&self.plan.programs));
         self.order_leaving(&stayed, &before);
@@ -97,14 +97,20 @@ impl Core {
         self.is_removed(id) && self.programs[id.0].state == State::Ended
     }
 
-    pub(super) fn take_in(&mut self, id: ProgramId, spec: plan::Program, now: Moment) -> Change {
+    pub(super) fn take_in(
+        &mut self,
+        id: ProgramId,
+        spec: plan::Program,
+        now: Moment,
+        out: &mut Vec<Action>,
+    ) -> Change {
         if id.0 == self.programs.len() {
             self.plan.programs.push(spec);
             self.programs.push(Program::new());
             return Change::New;
         }
         if self.is_free(id) {
-            self.install(id, spec);
+            self.install(id, spec, out);
             return Change::New;
         }
         if self.plan.programs[id.0] == spec && self.programs[id.0].fate == Fate::Stays {
@@ -116,13 +122,13 @@ impl Core {
         if self.programs[id.0].is_in_use() {
             self.programs[id.0].fate = Fate::Replaced(Box::new(spec));
         } else {
-            self.install(id, spec);
+            self.install(id, spec, out);
         }
         Change::Changed
     }
 
     /// It stops when its turn to leave has come.
-    pub(super) fn remove(&mut self, id: ProgramId, now: Moment) {
+    pub(super) fn remove(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
         self.programs[id.0].fate = Fate::Removed;
         self.programs[id.0].hold = Hold::Free;
         // Nobody comes after it any more, nor it after anybody.
@@ -130,6 +136,7 @@ impl Core {
         self.note(now, Some(id), "removed");
         if !self.programs[id.0].is_in_use() {
             self.give_up(id);
+            out.push(Action::Forget(id));
         }
     }
 
@@ -171,12 +178,13 @@ impl Core {
     }
 
     /// Puts a new program in a place that nothing of the old one uses. What somebody has stopped stays stopped.
-    pub(super) fn install(&mut self, id: ProgramId, spec: plan::Program) {
+    pub(super) fn install(&mut self, id: ProgramId, spec: plan::Program, out: &mut Vec<Action>) {
         let Program { hold, added, ref mut early, .. } = self.programs[id.0];
         // They are for whoever starts now.
         let early = std::mem::take(early);
         self.plan.programs[id.0] = spec;
         self.programs[id.0] = Program { added, early, ..Program::new() };
+        out.push(Action::Forget(id));
         if hold == Hold::Stopped {
             self.programs[id.0].hold = hold;
             self.give_up(id);
@@ -196,9 +204,10 @@ impl Core {
             Fate::Removed => {
                 self.programs[id.0].fate = Fate::Removed;
                 self.programs[id.0].early.clear();
+                out.push(Action::Forget(id));
                 self.end_if_nobody_is_left(now, out);
             }
-            Fate::Replaced(spec) if self.shutdown.is_none() => self.install(id, *spec),
+            Fate::Replaced(spec) if self.shutdown.is_none() => self.install(id, *spec, out),
             Fate::Replaced(_) => {}
         }
         true

@@ -38,6 +38,15 @@ pub(super) struct Voice {
     pub(super) descriptor: Option<(OwnedFd, i32)>,
 }
 
+impl Hearing {
+    /// Another program may have its place.
+    pub(super) fn forget(&mut self, id: ProgramId) {
+        self.sockets.remove(&id);
+        self.pipes.remove(&id);
+        self.connections.remove(&id);
+    }
+}
+
 impl Runtime {
     /// Prepares to hear a program that is about to start.
     pub(super) fn give_voice(&mut self, id: ProgramId) -> nix::Result<Voice> {

@@ -6,6 +6,7 @@ use crate::core::event::{Event, GroupState, SpawnFailure, SpawnFailureKind};
 use crate::core::plan::{Launch, Leads, Plan, ProgramId, Stdin, StepAction};
 use crate::core::policy::{Check, Ready, ReadyBy};
 use crate::core::process::Pid;
+use crate::core::program::Fate;
 use crate::core::signal::Signal;
 use crate::os::output::Writers;
 use crate::os::spawn::Surroundings;
@@ -29,6 +30,10 @@ impl Runtime {
                 None
             }
             Action::WriteStdin(id, step) => Some(Event::StdinWritten(id, self.write_stdin(id, step))),
+            Action::Forget(id) => {
+                self.forget(id);
+                None
+            }
             Action::Signal(id, target, signal) => self.signal(id, target, signal),
             Action::HangUp(id, pgid) => {
                 self.kernel_session(id, pgid).hang_up();
@@ -142,6 +147,16 @@ impl Runtime {
         }
         self.let_go();
         Ok(pid)
+    }
+
+    /// Another program has this place, or will have it.
+    fn forget(&mut self, id: ProgramId) {
+        self.inputs.remove(&id);
+        self.hearing.forget(id);
+        self.tmux.forget(id);
+        let is_taken = self.core.program(id).is_some_and(|program| program.fate != Fate::Removed);
+        let successor = is_taken.then(|| self.core.plan().programs[id.0].name.as_str());
+        self.outputs.forget(id, successor);
     }
 
     /// The configuration as it is now, or why it cannot be taken over.

@@ -55,6 +55,14 @@ impl Tmux {
     pub(super) fn screen(&self, id: ProgramId) -> Option<Vec<String>> {
         self.screens.get(&id).cloned()
     }
+
+    /// Another program may have its place.
+    pub(super) fn forget(&mut self, id: ProgramId) {
+        self.panes.remove(&id);
+        self.ends.remove(&id);
+        self.calls.remove(&id);
+        self.screens.remove(&id);
+    }
 }
 
 impl Runtime {

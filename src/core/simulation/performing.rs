@@ -20,8 +20,6 @@ impl World {
             Action::Spawn(id) => Some(self.start(id)),
             Action::Call(id, question) => Some(Event::Called(id, self.spawn_client(id, question))),
             Action::Hear(id, exit) => self.hear_client(id, exit),
-            // Nobody ignores SIGTERM alone, so that it makes no difference.
-            Action::HangUp(..) => None,
             Action::RunStep(id, step) => Some(Event::StepSpawned(id, self.spawn_step(id, step))),
             Action::WriteStdin(id, _) => Some(Event::StdinWritten(id, self.write_stdin(id))),
             Action::Ask(id, purpose) => self.ask(id, purpose),
@@ -66,9 +64,14 @@ impl World {
                 self.stop_self();
                 None
             }
-            Action::Reload | Action::GiveTerminal | Action::Record | Action::Say(..) | Action::Finish(_) => {
-                None
-            }
+            // Nobody ignores SIGTERM alone, so that a hang-up makes no difference.
+            Action::HangUp(..)
+            | Action::Reload
+            | Action::GiveTerminal
+            | Action::Forget(_)
+            | Action::Record
+            | Action::Say(..)
+            | Action::Finish(_) => None,
         }
     }
 

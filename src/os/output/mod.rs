@@ -233,8 +233,36 @@ impl Outputs {
     fn close(&mut self, place: usize, poller: &mut Poller) {
         self.hand_on(place, 0, true);
         self.hold(place, poller);
-        if let Some(pipe) = self.pipes.get_mut(place) {
-            *pipe = None;
+        if let Some(pipe) = self.pipes.get_mut(place).and_then(Option::take) {
+            self.leave_if_silent(pipe.id);
+        }
+    }
+
+    /// A program is gone from its place; a successor of the same name goes on with its last lines. Its last words may still
+    /// be on their way.
+    pub fn forget(&mut self, id: ProgramId, successor: Option<&str>) {
+        if let Some(voice) = self.voices.get_mut(&id).filter(|voice| successor != Some(&voice.name)) {
+            voice.is_forgotten = true;
+            self.leave_if_silent(id);
+        }
+    }
+
+    fn leave_if_silent(&mut self, id: ProgramId) {
+        let is_silent = || self.pipes.iter().flatten().all(|pipe| pipe.id != id);
+        if self.voices.get(&id).is_some_and(|voice| voice.is_forgotten)
+            && is_silent()
+            && let Some(voice) = self.voices.remove(&id)
+        {
+            self.close_file_of(&voice);
+        }
+    }
+
+    /// Unless somebody else writes to it.
+    fn close_file_of(&mut self, voice: &Voice) {
+        if let Kind::File(path) = &voice.kind
+            && self.voices.values().all(|other| other.kind != voice.kind)
+        {
+            self.files.remove(path);
         }
     }
 
@@ -261,6 +289,7 @@ impl Outputs {
 
     /// The newest lines of a program.
     pub fn last_lines(&self, id: ProgramId) -> Vec<String> {
-        self.voices.get(&id).map_or(Vec::new(), |voice| voice.tail.lines())
+        let voice = self.voices.get(&id).filter(|voice| !voice.is_forgotten);
+        voice.map_or(Vec::new(), |voice| voice.tail.lines())
     }
 }

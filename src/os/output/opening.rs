@@ -63,9 +63,13 @@ impl Outputs {
     ) -> Result<Option<Writers>, SpawnFailure> {
         let output = &program.launch.output;
         match output {
-            Output::Inherit => return Ok(None),
+            Output::Inherit => {
+                self.forget(id, None);
+                return Ok(None);
+            }
             Output::Null => {
                 if let Some(nowhere) = Writers::nowhere() {
+                    self.forget(id, None);
                     return Ok(Some(nowhere));
                 }
             }
@@ -73,13 +77,11 @@ impl Outputs {
             Output::Prefix | Output::Json => {}
         }
         let coloured = *self.coloured.get_or_insert_with(coloured);
-        let mut voice = Voice::new(id, &program.name, output, width, coloured);
-        // After a reload the place may be another program's.
-        if let Some(before) = self.voices.remove(&id).filter(|before| before.name == program.name) {
-            voice.tail = before.tail;
-        }
+        let voice = Voice::new(id, &program.name, output, width, coloured);
         let is_one = matches!(voice.kind, Kind::File(_) | Kind::Discard);
-        self.voices.insert(id, voice);
+        if let Some(mut before) = self.voices.insert(id, voice) {
+            self.take_over(id, &mut before);
+        }
         let mut open = |from| self.open_pipe(id, from, poller).map_err(no_room);
         let stdout = open(From::Stdout)?;
         let stderr = if is_one { None } else { Some(open(From::Stderr)?) };
@@ -89,6 +91,14 @@ impl Outputs {
             writers.give_to(user.uid);
         }
         Ok(Some(writers))
+    }
+
+    /// A program's last lines outlive a restart; what it wrote to before may be somebody else's.
+    fn take_over(&mut self, id: ProgramId, before: &mut Voice) {
+        if let Some(voice) = self.voices.get_mut(&id).filter(|_| !before.is_forgotten) {
+            voice.tail = std::mem::take(&mut before.tail);
+        }
+        self.close_file_of(before);
     }
 
     fn open_file(&mut self, spec: &OutputFile) -> Result<(), SpawnFailure> {

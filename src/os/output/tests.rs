@@ -1,6 +1,6 @@
 use super::opening::PIPES_PER_PROGRAM;
 use super::*;
-use crate::core::plan::{Launch, Output, Program};
+use crate::core::plan::{Launch, Output, OutputFile, Program};
 use crate::os::outlet::Outlet;
 use crate::os::pipe;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -131,6 +131,29 @@ fn an_end_of_the_pipe_ends_the_line() {
     assert_eq!(world.open_pipes(), 0);
     assert!(!world.round(), "nothing is ready any more");
     assert_eq!(world.outputs.last_lines(ProgramId(0)), ["one", "two"]);
+}
+
+#[test]
+fn who_has_gone_is_heard_to_its_last_word_and_then_forgotten() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file");
+    let file = || Output::File(OutputFile { path: path.clone(), max: 1 << 20, keep: 1 });
+    let mut world = World::new(&["a", "b"]);
+    let writers = world.open(0, "a", file());
+    let other = world.open(1, "b", file());
+    print(&writers, b"one\n");
+    world.outputs.forget(ProgramId(0), None);
+    assert_eq!(world.outputs.last_lines(ProgramId(0)), [""; 0]);
+    drop(writers);
+    world.read_all();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\n");
+    assert_eq!((world.outputs.voices.len(), world.outputs.files.len()), (1, 1), "b writes to it");
+    drop(other);
+    world.read_all();
+    world.outputs.forget(ProgramId(1), Some("b"));
+    assert_eq!((world.outputs.voices.len(), world.outputs.files.len()), (1, 1), "its successor goes on");
+    world.outputs.forget(ProgramId(1), Some("c"));
+    assert_eq!((world.outputs.voices.len(), world.outputs.files.len()), (0, 0));
 }
 
 #[test]

@@ -20,10 +20,12 @@ pub(super) struct Voice {
     pub(super) name: String,
     pub(super) kind: Kind,
     pub(super) tail: Tail,
+    /// Nobody asks for its last lines any more; it goes with its last pipe.
+    pub(super) is_forgotten: bool,
 }
 
 /// What is made of its lines.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// They get a label, one for standard output and one for standard error, as only one of these may be a terminal.
     Prefix([Vec<u8>; 2]),
@@ -45,7 +47,7 @@ impl Voice {
             Output::File(file) => Kind::File(file.path.clone()),
             Output::Null | Output::Inherit => Kind::Discard,
         };
-        Self { name: name.to_owned(), kind, tail: Tail::default() }
+        Self { name: name.to_owned(), kind, tail: Tail::default(), is_forgotten: false }
     }
 
     /// Which of runinit's own its lines go to: 0 for standard output, 1 for standard error.

@@ -32,7 +32,7 @@ impl Checker {
             Action::SignalStray(pid, signal) => self.check_stray(*pid, *signal, core, kernel),
             Action::SignalEverybody(signal) => self.check_everybody(*signal, core, kernel),
             Action::Look => self.check_look(core, kernel),
-            Action::Spawn(id) => check_nothing_is_left(*id, kernel),
+            Action::Spawn(id) | Action::Forget(id) => check_nothing_is_left(*id, kernel),
             _ => Ok(()),
         }
     }
