@@ -652,11 +652,12 @@ fn a_new_program_of_the_same_name_has_nothing_to_do_with_what_is_left() -> Teste
     wait_for_pids(&running, &["a"])?;
     kill_first(&running)?;
     running.wait_for_line("said", "daemon")?;
+    // The record of the run that was killed has one program, too.
+    running.wait_for_line("said", "a told")?;
     running.wait_for("the end of what was left", || {
         let programs = running.record().and_then(|record| record.list("programs").cloned());
         programs.is_ok_and(|programs| programs.len() == 1)
     })?;
-    ensure!(times_said(&running, "a told") == 1, "{}", running.explain("a was not told"));
     ensure!(times_said(&running, "daemon told") == 0, "{}", running.explain("the daemon was told"));
     Ok(())
 }
@@ -763,5 +764,117 @@ fn a_session_with_another_program_s_name_starts_when_that_has_left_it() -> Teste
     running.signal(SIGHUP)?;
     running.wait_for_line("said", "second")?;
     ensure!(running.text("said") == "first\nleft\nsecond\n", "{}", running.explain(&running.text("said")));
+    Ok(stop(running, 0)?)
+}
+
+/// Somebody at a terminal who looks at a session.
+fn watcher(running: &Running, session: &str) -> Result<support::pty::Pty, String> {
+    let tmux_dir = format!("TMUX_TMPDIR={}", running.file("").display());
+    let target = format!("={session}");
+    let attach = ["env", &tmux_dir, "TERM=xterm", "tmux", "-L", "runinit", "-N", "attach", "-t", &target];
+    support::pty::Pty::start(&attach, &running.file(""))
+}
+
+/// To tmux, a session that is not there is the one that somebody looks at.
+#[test]
+fn sessions_come_and_go_while_somebody_looks_at_another() -> Tested {
+    let crash = "echo up >> @dir/said; until [ -e @dir/go ]; do sleep 0.01; done; exit 3";
+    let running = fleet(&(sayer("watched", "") + &agent("other", crash, BACK_SOON)))?;
+    running.wait_for("both", || times_said(&running, "up") == 1 && times_said(&running, "watched") == 1)?;
+    let mut person = watcher(&running, "agent-watched")?;
+    person.expect("watched")?;
+    std::fs::write(running.file("go"), "").map_err(|e| e.to_string())?;
+    running.wait_for("three lives more", || times_said(&running, "up") > 3)?;
+    ensure!(
+        times_said(&running, "watched") == 1,
+        "{}",
+        running.explain("who is looked at was started again")
+    );
+    ensure!(!running.stderr().contains("cannot start"), "{}", running.stderr());
+    Ok(stop(running, 0)?)
+}
+
+/// Another fleet, or a person, may have a server on the same socket.
+#[test]
+fn a_server_that_is_another_s_is_left_alone_and_named() -> Tested {
+    let stage = stage(Place::Below, &sayer("a", ""))?;
+    let command = command_line(&stage);
+    let directory = stage.path("");
+    let script = format!(
+        "TMUX_TMPDIR={directory} tmux -L runinit -f /dev/null new-session -d -s mine 'exec sleep 1001'; exec \"$@\""
+    );
+    let mut argv = words(["sh", "-c", &script, "sh"]);
+    argv.extend(runinit(&command.each_ref().map(String::as_str), &[]));
+    let mut running = stage.start(argv)?;
+    let end = running.end()?;
+    ensure!(end.code == Some(1), "{}", running.explain(&format!("{end:?}")));
+    let stderr = running.stderr();
+    ensure!(stderr.contains("another tmux server (pid "), "{}", running.explain("it is not named"));
+    ensure!(!stderr.contains("is ready"), "{}", running.explain("it was taken for its own"));
+    ensure!(times_said(&running, "a") == 0, "{}", running.explain("the agent was started there"));
+    let is_left = |what: &str| end.left.iter().any(|left| left.contains(what));
+    ensure!(is_left("sleep 1001") && is_left("tmux"), "{:?}", end.left);
+    ensure!(running.file(&format!("tmux-{}/runinit", nix::unistd::getuid())).exists(), "its socket is gone");
+    Ok(())
+}
+
+#[test]
+fn what_an_agent_has_opened_beside_its_pane_stops_with_it() -> Tested {
+    let deaf = "trap \"\" HUP; trap \"echo told >> @dir/said\" TERM; echo beside >> @dir/said; \
+                while :; do sleep 0.01; done";
+    let shell = "tmux split-window -d \"sh @dir/deaf\"; echo a >> @dir/said; exec sleep 1000";
+    let stop_at_once =
+        "stop = [{ signal = \"TERM\", wait = \"200ms\" }, { signal = \"KILL\", wait = \"2s\" }]";
+    let text = agent("a", shell, stop_at_once);
+    for socket in ["runinit", "@dir/shared"] {
+        let text =
+            format!("[init]\ncontrol_socket = \"@dir/control\"\n[tmux]\nsocket = \"{socket}\"\n{text}");
+        let stage = stage(Place::Below, &text)?;
+        let directory = stage.path("");
+        stage.write("deaf", &deaf.replace("@dir", &directory), 0o644)?;
+        let script = format!(
+            "tmux -S {directory}shared -f /dev/null new-session -d -s keeps 'exec sleep 1001'; exec \"$@\""
+        );
+        let mut argv = words(["sh", "-c", &script, "sh"]);
+        argv.extend(runinit(&command_line(&stage).each_ref().map(String::as_str), &[]));
+        let mut running = stage.start(argv)?;
+        running.wait_for("both panes", || {
+            times_said(&running, "beside") == 1 && times_said(&running, "a") == 1
+        })?;
+        wait_for_pids(&running, &["a"])?;
+        let mut restart = Command::new(env!("CARGO_BIN_EXE_runinit"));
+        restart.args(["restart", "a"]).env("RUNINIT_CONTROL", running.file("control"));
+        let restarted = restart.output().map_err(|e| e.to_string())?;
+        ensure!(restarted.status.success(), "{restarted:?} {}", running.explain("restart"));
+        ensure!(times_said(&running, "told") == 1, "{}", running.explain("the other pane was not told"));
+        running.wait_for("both panes again", || {
+            times_said(&running, "beside") == 2 && times_said(&running, "a") == 2
+        })?;
+        let beside = || running.everybody().into_iter().filter(|process| process.name == "sh").count();
+        ensure!(beside() == 1, "{}", running.explain("the first run's pane is there"));
+        running.signal(SIGTERM)?;
+        let end = running.end()?;
+        ensure!(end.code == Some(0), "{}", running.explain(&format!("{end:?}")));
+        ensure!(!end.left.iter().any(|left| left.contains("deaf")), "{socket}: {:?}", end.left);
+    }
+    Ok(())
+}
+
+#[test]
+fn nothing_in_an_agent_s_words_means_anything_to_tmux() -> Tested {
+    let stage = stage(Place::Below, "")?;
+    let odd = "odd #S;";
+    std::fs::create_dir(stage.file(odd)).map_err(|e| e.to_string())?;
+    let text = format!(
+        "{}cwd = \"@dir/{odd}\"\nenv = {{ PROMPT = \"do this; then that;\" }}\n",
+        agent("a", "echo \"$PROMPT $PWD\" > @dir/said; exec sleep 1000", "")
+    );
+    let directory = stage.path("");
+    stage.write("fleet.toml", &text.replace("@dir", directory.trim_end_matches('/')), 0o644)?;
+    let command = command_line(&stage);
+    let running = stage.start(runinit(&command.each_ref().map(String::as_str), &[]))?;
+    running.wait_for("its words", || running.text("said").ends_with('\n'))?;
+    let said = running.text("said");
+    ensure!(said.trim_end() == format!("do this; then that; {directory}{odd}"), "{said}");
     Ok(stop(running, 0)?)
 }

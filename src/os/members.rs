@@ -9,7 +9,7 @@ use super::raw;
 use crate::core::event::{Look, Other};
 use crate::core::plan::ProgramId;
 use crate::core::process::Pid;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a program's processes are known by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct Family {
     pub groups: Vec<i32>,
     /// The groups of its stop command and its check.
     pub commands: Vec<i32>,
+    /// What it starts is other programs', as far as a mark says so: it is a tmux server.
+    pub starts_others: bool,
 }
 
 /// What the processes of a program come to.
@@ -83,29 +85,34 @@ pub fn look(own: Pid, families: &[Family], marks: &Marks) -> Look {
     })
 }
 
-/// Who lives and has left the group of each wanted program. A daemon has become runinit's own child, so most of the time
-/// the list of those answers at once: it has only leaders and commands, which are known.
+/// Who lives and has left the group of each wanted program. A daemon has become runinit's own child, and who lives in another
+/// pane is one of the tmux server, so most of the time the lists of those answer at once: they have only leaders and
+/// commands, which are known.
 pub fn escapees(
     own: Pid,
     wanted: &[ProgramId],
+    servers: &BTreeSet<Pid>,
     marks: &Marks,
     is_known: impl Fn(Pid) -> bool,
     families: impl FnOnce() -> Vec<Family>,
 ) -> Vec<(ProgramId, Vec<Other>)> {
     let mut found: Vec<(ProgramId, Vec<Other>)> = wanted.iter().map(|id| (*id, Vec::new())).collect();
     let is_wanted = |member: &Member| wanted.contains(&member.program);
-    let orphans = orphans(own, is_known);
+    let orphans = orphans(own, servers, is_known);
     if orphans.as_ref().is_some_and(Vec::is_empty) {
         return found;
     }
     let families = families();
-    if let Some(orphans) = orphans {
-        let members = attribute(&orphans, &families, |pid| marks.read(pid));
+    if let Some(orphans) = &orphans {
+        let members = attribute(orphans, &families, |pid| marks.read(pid));
         if !members.iter().flatten().any(is_wanted) {
             return found;
         }
     }
-    let all = processes::ours(own).unwrap_or_default();
+    let mut all = processes::ours(own).unwrap_or_default();
+    // A server that somebody else has started is not below runinit.
+    let known: BTreeSet<Pid> = all.iter().map(|process| process.pid).collect();
+    all.extend(orphans.into_iter().flatten().filter(|orphan| !known.contains(&orphan.pid)));
     let members = attribute(&all, &families, |pid| marks.read(pid));
     for (process, member) in all.into_iter().zip(members) {
         if let Some(member) = member.filter(Member::is_outside).filter(is_wanted)
@@ -118,14 +125,16 @@ pub fn escapees(
     found
 }
 
-/// Children that live and that runinit has not started; they tell of everybody who has lost a parent. `None`: nobody
-/// knows.
-fn orphans(own: Pid, is_known: impl Fn(Pid) -> bool) -> Option<Vec<Process>> {
+/// Children of runinit and of these servers that live and that runinit has not started; they tell of everybody who has lost a
+/// parent. `None`: nobody knows.
+fn orphans(own: Pid, servers: &BTreeSet<Pid>, is_known: impl Fn(Pid) -> bool) -> Option<Vec<Process>> {
     if !processes::is_own_proc(own) {
         return Some(Vec::new());
     }
-    let unknown =
-        processes::children(own)?.into_iter().filter(|number| !Pid::new(*number).is_some_and(&is_known));
+    let mut children = processes::children(own)?;
+    // One that has ended has none.
+    children.extend(servers.iter().filter_map(|server| processes::children(*server)).flatten());
+    let unknown = children.into_iter().filter(|number| !Pid::new(*number).is_some_and(&is_known));
     Some(unknown.filter_map(processes::read).filter(|process| process.state != 'Z').collect())
 }
 
@@ -170,7 +179,10 @@ pub(super) fn attribute(
     }
     let places = all.iter().enumerate().map(|(place, process)| (process.pid.number(), place)).collect();
     let names = families.iter().map(|family| (family.name.as_str(), family.program)).collect();
-    let mut search = Search { all, groups, places, names, mark_of, found: vec![Found::Nothing; all.len()] };
+    let servers =
+        families.iter().filter(|family| family.starts_others).map(|family| family.program).collect();
+    let found = vec![Found::Nothing; all.len()];
+    let mut search = Search { all, groups, places, names, servers, mark_of, found };
     (0..all.len()).map(|place| search.find(place)).collect()
 }
 
@@ -188,6 +200,8 @@ struct Search<'a, F> {
     /// Where each process is.
     places: BTreeMap<i32, usize>,
     names: BTreeMap<&'a str, ProgramId>,
+    /// Whose children may be others'.
+    servers: BTreeSet<ProgramId>,
     mark_of: F,
     found: Vec<Found>,
 }
@@ -218,7 +232,10 @@ impl<F: FnMut(Pid) -> Option<String>> Search<'_, F> {
                 Place::Group => Member { place: Place::Outside, ..member },
                 Place::Command | Place::Outside => member,
             };
-            member = self.by_group(place).or(member.map(outside)).or_else(|| self.by_mark(place));
+            let by_parent = member.map(outside);
+            let is_servers = by_parent.is_some_and(|member| self.servers.contains(&member.program));
+            member = self.by_group(place).or(by_parent.filter(|_| !is_servers));
+            member = member.or_else(|| self.by_mark(place)).or(by_parent);
             self.found[place] = Found::Answer(member);
         }
         member
@@ -250,6 +267,7 @@ mod tests {
             name: name.to_owned(),
             groups: vec![group],
             commands: vec![group + 5],
+            starts_others: false,
         };
         vec![family(DB, "db", 10), family(API, "api", 20)]
     }
@@ -297,6 +315,17 @@ mod tests {
         let (members, asked) = found(&all, &[(40, "api"), (50, "somebody")]);
         assert_eq!(members, [Some((API, Place::Outside)), Some((API, Place::Outside)), None, None]);
         assert_eq!(asked, [40, 50, 51]);
+    }
+
+    #[test]
+    fn what_a_tmux_server_starts_is_whose_mark_it_carries() {
+        let mut families = families();
+        families[0].starts_others = true;
+        let all = [process(10, 1, 10), process(11, 10, 11), process(12, 10, 12), process(20, 10, 20)];
+        let marks = |pid: Pid| (pid.number() == 11).then(|| "api".to_owned());
+        let programs: Vec<_> =
+            attribute(&all, &families, marks).into_iter().map(|member| member.map(|m| m.program)).collect();
+        assert_eq!(programs, [Some(DB), Some(API), Some(DB), Some(API)]);
     }
 
     #[test]

@@ -183,10 +183,9 @@ pub(super) fn numbers() -> Option<impl Iterator<Item = i32>> {
     Some(entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()))
 }
 
-/// runinit's children, zombies too. `None`: /proc does not tell (`CONFIG_PROC_CHILDREN`).
-pub(super) fn children(own: Pid) -> Option<Vec<i32>> {
-    // The children of the one thread there is.
-    let list = std::fs::read_to_string(format!("/proc/self/task/{own}/children")).ok()?;
+/// The children of a process that has one thread, zombies too. `None`: /proc does not tell (`CONFIG_PROC_CHILDREN`).
+pub(super) fn children(pid: Pid) -> Option<Vec<i32>> {
+    let list = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
     Some(list.split_ascii_whitespace().filter_map(|number| number.parse().ok()).collect())
 }
 

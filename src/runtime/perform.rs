@@ -61,7 +61,7 @@ impl Runtime {
                 processes::masks(self.own, pid).map(|masks| Event::Inspected(id, masks))
             }
             Action::Look => Some(Event::Looked(self.look())),
-            Action::AskWhetherAlone => processes::look_whether_alone(self.own).map(Event::Looked),
+            Action::AskWhetherAlone => self.look_whether_alone().map(Event::Looked),
             Action::Clean(occasion, lasts) => Some(Event::PassSpawned(self.start_pass(occasion, lasts))),
             Action::LookForLate => {
                 let groups: Vec<_> = self.core.programs().filter_map(|(_, _, p)| p.group()).collect();

@@ -44,6 +44,8 @@ enum Asked {
     Whether,
     /// Which tmux a server is that somebody else has started.
     Version,
+    /// Who serves already where a server is to be started.
+    Occupant,
     About(Question),
 }
 
@@ -54,6 +56,11 @@ impl Tmux {
 
     pub(super) fn screen(&self, id: ProgramId) -> Option<Vec<String>> {
         self.screens.get(&id).cloned()
+    }
+
+    /// The server in which a program's pane is.
+    pub(super) fn server_of(&self, id: ProgramId) -> Option<Pid> {
+        self.panes.get(&id).map(|pane| pane.server)
     }
 
     /// Another program may have its place.
@@ -96,7 +103,7 @@ impl Runtime {
     fn start_anew(&mut self, id: ProgramId) -> Event {
         let (asked, argv) = match &self.core.plan().programs[id.0].kind {
             Kind::Process => return Event::Spawned(id, self.spawn(id)),
-            Kind::TmuxServer(_) => (Asked::About(Question::Start), tmux::version()),
+            Kind::TmuxServer(socket) => (Asked::Occupant, tmux::server(socket)),
             Kind::Agent(session) if session.socket.is_private() => return self.start_session(id),
             Kind::Agent(session) => (Asked::Version, tmux::server_version(&session.socket)),
         };
@@ -129,6 +136,23 @@ impl Runtime {
             }
             None => self.start_session(id),
         }
+    }
+
+    /// A server beside another would not start but be that one's client, and ask it to end what is not runinit's.
+    fn hear_occupant(&mut self, id: ProgramId, answer: Option<&str>) -> Event {
+        let Kind::TmuxServer(socket) = &self.core.plan().programs[id.0].kind else {
+            return self.start_anew(id);
+        };
+        let Some(pid) = answer.map(str::trim) else {
+            return self.ask_to_start(id, Asked::About(Question::Start), tmux::version());
+        };
+        let message = format!(
+            "another tmux server (pid {pid}) has the socket {socket:?}: end it (tmux -L {socket} kill-server), or give this \
+             fleet another `socket` in [tmux]",
+            socket = socket.to_string()
+        );
+        let kind = SpawnFailureKind::NotExecutable;
+        Event::Spawned(id, Err(SpawnFailure { kind, errno: 0, message }))
     }
 
     /// Takes over what is there, or starts it if it is not only to be stopped.
@@ -256,6 +280,7 @@ impl Runtime {
         let question = match asked {
             Asked::Whether => return Some(self.hear_whether(id, &answer)),
             Asked::Version => return Some(self.hear_version(id, is_well.then_some(answer.as_str()))),
+            Asked::Occupant => return Some(self.hear_occupant(id, is_well.then_some(answer.as_str()))),
             Asked::About(question) => question,
         };
         match question {
@@ -291,18 +316,12 @@ impl Runtime {
                 Some(refusal) => Err(failure(SpawnFailureKind::NotExecutable, refusal)),
                 None => self.spawn(id),
             },
-            Kind::Agent(_) if is_well => {
-                let pane = tmux::read_start(answer);
-                let pane = pane.map_err(|why| failure(SpawnFailureKind::NotExecutable, why))?;
-                Ok(self.watch(id, pane))
-            }
-            Kind::Agent(_) | Kind::Process => {
-                let why = answer.lines().last().unwrap_or("tmux said nothing");
-                // "no server running on", "server exited unexpectedly", "lost server", "error connecting to"
-                let is_gone = why.contains("server") || why.starts_with("error connecting");
-                let kind = if is_gone { SpawnFailureKind::NoRoom } else { SpawnFailureKind::NotExecutable };
-                Err(failure(kind, format!("cannot start its tmux session: {why}")))
-            }
+            Kind::Agent(_) | Kind::Process => match tmux::read_start(answer) {
+                // Whatever came of the options behind it: it is there.
+                Ok(pane) => Ok(self.watch(id, pane)),
+                Err(why) if is_well => Err(failure(SpawnFailureKind::NotExecutable, why)),
+                Err(_) => Err(no_session(answer)),
+            },
         }
     }
 
@@ -390,6 +409,15 @@ impl Runtime {
             }
         }
     }
+}
+
+/// Why tmux has not started a session, in its own words.
+fn no_session(answer: &str) -> SpawnFailure {
+    let why = answer.lines().last().unwrap_or("tmux said nothing");
+    // "no server running on", "server exited unexpectedly", "lost server", "error connecting to"
+    let is_gone = why.contains("server") || why.starts_with("error connecting");
+    let kind = if is_gone { SpawnFailureKind::NoRoom } else { SpawnFailureKind::NotExecutable };
+    SpawnFailure { kind, errno: 0, message: format!("cannot start its tmux session: {why}") }
 }
 
 /// The answer for a program without a pane: there is nothing to tell of it, and nothing to close.

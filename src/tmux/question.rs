@@ -3,6 +3,7 @@
 use super::{Pane, Session, Socket};
 use crate::core::process::Pid;
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
 /// Sent before each pane in a list of panes, apart from its session's name, which comes last as it may hold blanks.
@@ -35,8 +36,10 @@ pub fn start(
     let mut line = client(&session.socket);
     let target = format!("={}:", session.name);
     if session.socket.is_private() {
-        // Everything there is runinit's own: one of this name is from a start that was given up.
-        line.extend(words(["if-shell", "-F", "-t", &target, "#{session_id}"]));
+        // Everything there is runinit's own: one of this name is from a start that was given up. The name is compared, since a
+        // target that does not exist is that of whoever is attached, and any.
+        let is_it = format!("#{{==:#{{session_name}},{}}}", in_format(&session.name));
+        line.extend(words(["if-shell", "-F", "-t", &target, &is_it]));
         line.extend(words([&format!("kill-session -t '={}'", session.name), ";"]));
     }
     if session.socket.is_private() && session.history > KEPT {
@@ -47,13 +50,13 @@ pub fn start(
     line.extend(words(["-x", &columns.to_string(), "-y", &rows.to_string()]));
     line.extend(words(["-P", "-F", "#{version} #{pid} #{session_id} #{pane_id} #{pane_pid}"]));
     if let Some(cwd) = cwd {
-        line.extend(words([OsStr::new("-c"), cwd.as_os_str()]));
+        line.extend(["-c".into(), escaped(&unformatted(cwd.as_os_str()))]);
     }
     for (name, value) in env {
         let mut pair = name.clone();
         pair.push("=");
         pair.push(value);
-        line.extend([OsString::from("-e"), pair]);
+        line.extend(["-e".into(), escaped(&pair)]);
     }
     line.extend(words(["--"]));
     match argv {
@@ -93,8 +96,9 @@ pub fn close(session: &Session, pane: &Pane, waits: bool) -> Vec<OsString> {
 pub fn is_server(socket: &Socket, server: Pid) -> Vec<OsString> {
     let mut line = client(socket);
     let is_it = format!("#{{==:#{{pid}},{server}}}");
-    // Nobody has a session of such a name, so that the question fails.
-    line.extend(words(["if-shell", "-F", &is_it, "set-option -s exit-empty off", "kill-session -t '=:'"]));
+    // Nobody has a session of this number, so that the question fails and changes nothing of what is another's.
+    let is_not = format!("has-session -t '${}'", u32::MAX);
+    line.extend(words(["if-shell", "-F", &is_it, "set-option -s exit-empty off", &is_not]));
     line
 }
 
@@ -148,6 +152,17 @@ fn words<W: AsRef<OsStr>, const N: usize>(words: [W; N]) -> Vec<OsString> {
     words.into_iter().map(|word| word.as_ref().to_owned()).collect()
 }
 
+/// A text that is compared within a format (tmux(1), "FORMATS").
+fn in_format(text: &str) -> String {
+    text.replace('#', "##").replace(',', "#,").replace('}', "#}")
+}
+
+/// A word in which tmux would look for formats.
+fn unformatted(word: &OsStr) -> OsString {
+    let doubled = |byte: &u8| if *byte == b'#' { vec![b'#'; 2] } else { vec![*byte] };
+    OsString::from_vec(word.as_bytes().iter().flat_map(doubled).collect())
+}
+
 /// A word that ends in a semicolon would end the command (tmux(1), "Parsing syntax").
 fn escaped(word: &OsStr) -> OsString {
     match word.to_str().and_then(|text| text.strip_suffix(';')) {
@@ -186,7 +201,8 @@ mod tests {
     #[test]
     fn only_on_a_private_server_a_session_of_that_name_is_in_the_way() {
         let asked = |socket| line(&start(&session(socket), &["x".into()], &[], None));
-        assert!(asked("runinit").contains("if-shell -F -t =a: #{session_id} kill-session -t '=a' ;"));
+        let kill = "if-shell -F -t =a: #{==:#{session_name},a} kill-session -t '=a' ;";
+        assert!(asked("runinit").contains(kill), "{}", asked("runinit"));
         for socket in ["default", "/run/tmux.sock"] {
             assert!(!asked(socket).contains("kill-session"), "{socket}");
         }
@@ -196,6 +212,14 @@ mod tests {
     fn a_single_word_is_not_left_to_a_shell() {
         let asked = start(&session("s"), &["my prog".into()], &[], None);
         assert!(line(&asked).contains("-- /bin/sh -c exec \"$0\" my prog ;"));
+    }
+
+    #[test]
+    fn nothing_in_a_word_means_anything_to_tmux() {
+        let env = [("K".into(), "this; then that;".into())];
+        let asked = line(&start(&session("default"), &["x".into()], &env, Some(Path::new("/a #S;"))));
+        assert!(asked.contains(" -c /a ##S\\; -e K=this; then that\\; -- "), "{asked}");
+        assert_eq!(in_format("a,b}#"), "a#,b#}##");
     }
 
     #[test]
