@@ -3,10 +3,10 @@
 mod support;
 
 use libc::{SIGTERM, SIGUSR2};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use nix::unistd::mkfifo;
 use serde_json::{Value, json};
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 use support::{End, Lateness, Outcome, Place, Record, Running, Stage, Tested, ensure, probe, runinit, until};
@@ -411,6 +411,19 @@ fn a_directory_in_its_place_changes_no_exit_code() -> Tested {
         std::fs::create_dir(stage.file("record")).map_err(|e| e.to_string())?;
         let file = stage.path("record");
         without_a_record(stage, &file)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_device_in_its_place_stays_a_device() -> Tested {
+    for place in Place::BOTH {
+        let directory = tempfile::tempdir().map_err(|e| e.to_string())?;
+        let file = directory.path().join("null");
+        mknod(&file, SFlag::S_IFCHR, Mode::S_IRWXU, makedev(1, 3)).map_err(|e| e.to_string())?;
+        without_a_record(Stage::new(place)?, &file.display().to_string())?;
+        let found = std::fs::symlink_metadata(&file).map_err(|e| e.to_string())?.file_type();
+        ensure!(found.is_char_device(), "{found:?}");
     }
     Ok(())
 }

@@ -27,8 +27,13 @@ impl RecordFile {
     /// Locks the place.
     ///
     /// # Errors
-    /// `WouldBlock`: another runinit writes there. Else the directory is missing or cannot be written.
+    /// `WouldBlock`: another runinit writes there. Else the directory is missing or cannot be written, or something is
+    /// there that is no regular file.
     pub fn lock(path: &Path) -> io::Result<Self> {
+        // rename(2) would put a file in place of a device or a pipe, or of a link that leads to one, as /dev/stdout does.
+        if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+            return Err(regular_file::is_none());
+        }
         let lock = lock(path)?;
         Ok(Self { path: path.to_owned(), temporary: beside(path, ".tmp"), _lock: lock })
     }
@@ -109,7 +114,10 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use nix::sys::stat::Mode as Bits;
+    use nix::unistd::mkfifo;
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
+    use std::os::unix::net::UnixListener;
 
     #[test]
     fn a_second_writer_is_refused_while_the_first_one_lives() {
@@ -133,6 +141,23 @@ mod tests {
         assert_eq!(std::fs::read(&victim).unwrap(), b"untouched");
         assert_eq!(read(&path).unwrap(), b"{}");
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_left_as_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        mkfifo(&path("fifo"), Bits::S_IRWXU).unwrap();
+        let _listener = UnixListener::bind(path("socket")).unwrap();
+        // As /dev/stdout is, where standard output is a pipe.
+        symlink(path("fifo"), path("link")).unwrap();
+        for name in ["fifo", "socket", "link", "."] {
+            let error = RecordFile::lock(&path(name)).unwrap_err();
+            assert_eq!(error.to_string(), "this is no regular file", "{name}");
+            assert!(!beside(&path(name), ".lock").exists(), "{name}");
+        }
+        assert!(std::fs::symlink_metadata(path("fifo")).unwrap().file_type().is_fifo());
+        assert!(std::fs::symlink_metadata(path("link")).unwrap().is_symlink());
     }
 
     #[test]

@@ -18,7 +18,12 @@ pub fn open(path: &Path) -> Result<File> {
 pub(super) fn open_as(how: &mut OpenOptions, path: &Path, flags: i32) -> Result<(File, Metadata)> {
     let file = how.custom_flags(flags | libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
     let metadata = file.metadata()?;
-    if metadata.is_file() { Ok((file, metadata)) } else { Err(Error::other("this is no regular file")) }
+    if metadata.is_file() { Ok((file, metadata)) } else { Err(is_none()) }
+}
+
+/// What is said of anything else.
+pub(super) fn is_none() -> Error {
+    Error::other("this is no regular file")
 }
 
 #[cfg(test)]
