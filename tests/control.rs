@@ -562,6 +562,22 @@ fn the_file_says_where_the_socket_is_on_both_sides() -> Tested {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_is_no_reason_to_ask_another_fleet() -> Tested {
+    let directory = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let file = directory.path().join("fleet.toml");
+    for text in [None, Some("[init]\ncontrol_socket = 3\n"), Some("[init\n")] {
+        text.map_or(Ok(()), |text| std::fs::write(&file, text)).map_err(|e| e.to_string())?;
+        let mut client = Command::new(env!("CARGO_BIN_EXE_runinit"));
+        client.env_clear().args(["health", "--config"]).arg(&file);
+        let said = client.output().map_err(|e| e.to_string())?;
+        let stderr = String::from_utf8_lossy(&said.stderr);
+        ensure!(said.status.code() == Some(100), "{text:?}: {said:?}");
+        ensure!(stderr.starts_with(&format!("runinit: {}:", file.display())), "{text:?}: {stderr}");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_fleet_has_a_default_place_and_a_wrapper_has_none() -> Tested {
     let stage = Stage::new(Place::Below)?.with("--tmpfs", "/run=1m");
     stage.write("fleet.toml", &sleeper("web", ""), 0o644)?;

@@ -9,7 +9,7 @@ use crate::core::budget::Budget;
 use crate::core::plan::Tmux;
 use crate::core::signal::Signal;
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use toml::de::{DeTable, Error};
 
 /// `etc`: where the users and groups are.
@@ -50,6 +50,17 @@ pub(super) fn read(report: &Report<'_>, main: MainCommand, etc: &Path) -> Fleet 
         tmux::add_server(&mut fleet.programs);
     }
     fleet
+}
+
+/// Where the control socket is. Whoever asks for that alone is not told what is wrong elsewhere, unless it may be lost there.
+pub(super) fn control_socket(report: &Report<'_>) -> Option<PathBuf> {
+    let (document, errors) = DeTable::parse_recoverable(report.text());
+    let mut file = Reader::new(report, "the file", document.get_ref(), 0);
+    let found = file.read("init", |init| init.table("[init]")?.read("control_socket", Value::path));
+    if found.is_none() {
+        report_syntax(report, &errors);
+    }
+    found
 }
 
 /// One slip often makes the parser stumble several times; the first one on a line is the one to mend.

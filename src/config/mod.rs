@@ -121,12 +121,16 @@ pub fn parse(file_name: &Path, text: &str, main: MainCommand) -> Result<Fleet, V
     parse_with(Report::new(file_name, text, Reading::Running), main, Path::new(ETC))
 }
 
-/// Where a configuration says that the control socket is; nothing else in it is looked at.
-pub fn control_socket(path: &Path) -> Option<PathBuf> {
-    let text = text::read(path, Reading::AtStart).ok()?;
-    let (document, _) = toml::de::DeTable::parse_recoverable(&text);
-    let init = document.get_ref().get("init")?.get_ref().as_table()?;
-    init.get("control_socket")?.get_ref().as_str().map(PathBuf::from)
+/// Where a configuration says that the control socket is, if it does; nothing else in it is looked at.
+///
+/// # Errors
+/// It cannot be read, or not well enough to know that.
+pub fn control_socket(path: &Path) -> Result<Option<PathBuf>, Vec<Diagnostic>> {
+    let text = text::read(path, Reading::AtStart).map_err(|unreadable| vec![unreadable.diagnostic(path)])?;
+    let report = Report::new(path, &text, Reading::AtStart);
+    let socket = fleet::control_socket(&report);
+    let found = report.finish();
+    if found.is_empty() { Ok(socket) } else { Err(found) }
 }
 
 fn parse_with(report: Report<'_>, main: MainCommand, etc: &Path) -> Result<Fleet, Vec<Diagnostic>> {

@@ -751,3 +751,19 @@ proptest! {
         let _ = parsed(&EVERYTHING.replacen(line, &format!("{key} = {value}"), 1));
     }
 }
+
+#[test]
+fn where_the_socket_is_can_be_read_beside_other_mistakes() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let socket = |text: &str| {
+        std::fs::write(file.path(), text).unwrap();
+        control_socket(file.path())
+    };
+    assert_eq!(socket("[init]\ncontrol_socket = \"/s\"\nmood = 3\n"), Ok(Some("/s".into())));
+    assert_eq!(socket("[init]\ncontrol_socket = \"/s\"\n[program\n"), Ok(Some("/s".into())));
+    assert_eq!(socket("[[program]]\nname = 3\n"), Ok(None));
+    for text in ["[init]\ncontrol_socket = 3\n", "init = 3\n", "[program\n"] {
+        assert!(socket(text).is_err(), "{text:?}");
+    }
+    assert!(control_socket(Path::new("/nowhere/at/all")).is_err());
+}

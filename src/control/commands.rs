@@ -5,7 +5,7 @@ use super::client::{Connection, Failure, ask};
 use super::paint::Paint;
 use super::protocol::{self, Attach, Health, Lines, Message, Request, Status};
 use super::{prometheus, table, watch};
-use crate::config;
+use crate::config::{self, Diagnostic};
 use crate::logging;
 use nix::unistd::execvp;
 use serde::de::DeserializeOwned;
@@ -18,6 +18,8 @@ use std::time::Duration;
 const DONE: u8 = 0;
 /// It is not; why is on standard error.
 const NOT_DONE: u8 = 1;
+/// The configuration that is to name the socket cannot be read.
+const BAD_CONFIGURATION: u8 = 100;
 /// Nobody is there to be asked.
 const NOBODY: u8 = 111;
 
@@ -84,19 +86,28 @@ pub enum Show {
 pub(super) enum Trouble {
     Failure(Failure),
     Refused(String),
+    Configuration(Vec<Diagnostic>),
 }
 
 impl Ask {
-    pub(super) fn address(&self) -> Address {
+    fn address(&self) -> Result<Address, Trouble> {
         let Where { control, config, runtime_directory, .. } = &self.place;
-        let from_file = || config.as_deref().and_then(config::control_socket);
-        Address::new(control.clone().or_else(from_file), runtime_directory.clone())
+        let asked = match (control, config) {
+            (Some(place), _) => Some(place.clone()),
+            // Where it cannot be read, the default place would be that of another fleet.
+            (None, Some(file)) => config::control_socket(file).map_err(Trouble::Configuration)?,
+            (None, None) => None,
+        };
+        Ok(Address::new(asked, runtime_directory.clone()))
+    }
+
+    fn ask(&self, request: &Request, timeout: Option<Duration>) -> Result<Connection, Trouble> {
+        ask(&self.address()?, request, timeout).map_err(Trouble::Failure)
     }
 
     /// Asks, and reads the only answer.
     pub(super) fn once<T: DeserializeOwned>(&self, request: &Request) -> Result<T, Trouble> {
-        let mut connection = ask(&self.address(), request, self.timeout).map_err(Trouble::Failure)?;
-        read(&mut connection)
+        read(&mut self.ask(request, self.timeout)?)
     }
 }
 
@@ -131,6 +142,10 @@ fn tell(trouble: Trouble) -> u8 {
     let (why, code) = match trouble {
         Trouble::Failure(Failure::Nobody(why)) => (why, NOBODY),
         Trouble::Failure(Failure::Silent(why)) | Trouble::Refused(why) => (why, NOT_DONE),
+        Trouble::Configuration(diagnostics) => {
+            let lines: Vec<String> = diagnostics.iter().map(Diagnostic::to_string).collect();
+            (lines.join("\n"), BAD_CONFIGURATION)
+        }
     };
     for line in why.lines() {
         logging::say_error(line);
@@ -154,7 +169,7 @@ fn logs(asked: &Ask, program: &str, lines: Option<usize>, follow: bool) -> Resul
     let request = Request::Logs { program: program.to_owned(), lines, follow };
     // Nobody knows when the next line comes.
     let timeout = if follow { None } else { asked.timeout };
-    let mut connection = ask(&asked.address(), &request, timeout).map_err(Trouble::Failure)?;
+    let mut connection = asked.ask(&request, timeout)?;
     let mut told: Lines = read(&mut connection)?;
     loop {
         let mut text = String::new();
@@ -176,7 +191,7 @@ fn logs(asked: &Ask, program: &str, lines: Option<usize>, follow: bool) -> Resul
 /// Becomes the command that shows the terminal. Whoever asks runs it with all that they may do, so not everybody can name it.
 fn attach(asked: &Ask, program: &str) -> Result<u8, Trouble> {
     let request = Request::Attach { program: program.to_owned() };
-    let mut connection = ask(&asked.address(), &request, asked.timeout).map_err(Trouble::Failure)?;
+    let mut connection = asked.ask(&request, asked.timeout)?;
     let Attach { argv } = read(&mut connection)?;
     if !connection.is_trusted() {
         let line = argv.join(" ");
