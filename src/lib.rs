@@ -6,7 +6,7 @@
 //! - [`os`] acts. The only place with system calls, in small typed pieces.
 //! - [`runtime`] is the loop that joins the two. Nothing else sees both.
 //! - [`cli`] and [`config`] make the plan that the core runs; [`check`] prints it; [`record`] writes down what became of
-//!   it, and [`logging`] says it.
+//!   it, and [`logging`] says it; [`printing`] answers whoever asks.
 //! - [`explain`] draws a record and says who is to blame; [`drill`] tries how a fleet stops.
 //! - [`control`] talks to a runinit that runs. [`tmux`] is what tmux is asked and what it answers.
 
@@ -20,6 +20,7 @@ pub mod explain;
 pub mod hygiene;
 pub mod logging;
 pub mod os;
+pub mod printing;
 pub mod record;
 pub mod runtime;
 pub mod tmux;

@@ -12,8 +12,7 @@ use runinit::os::terminal::Terminal;
 use runinit::os::{powers, signals, stdio, subreaper};
 use runinit::record::Clock;
 use runinit::runtime::{self, Load, Recorder, Setup};
-use runinit::{check, config, control, drill, explain, logging};
-use std::io::Write;
+use runinit::{check, config, control, drill, explain, logging, printing};
 use std::panic::catch_unwind;
 use std::time::SystemTime;
 
@@ -168,8 +167,7 @@ fn drill_fleet(asked: &cli::Drill, screen: Screen) -> u8 {
     };
     match drill::drill(asked, &plan, screen) {
         Ok(report) => {
-            print(&report.text);
-            if report.is_well { 0 } else { NOT_WELL }
+            printing::exit_code(printing::print(&report.text), if report.is_well { 0 } else { NOT_WELL })
         }
         Err(why) => {
             logging::say_error(&why);
@@ -188,8 +186,7 @@ fn clean_by_hand(options: Options, is_dry: bool) -> u8 {
         Err(diagnostics) => return refuse(&diagnostics),
     };
     let Some(own) = own_pid() else { return BAD_USAGE };
-    cli::hygiene::clean_for_people(&errand, own, std::io::stdout());
-    0
+    printing::exit_code(cli::hygiene::clean_for_people(&errand, own), 0)
 }
 
 /// For the init that this process is a child of.
@@ -219,7 +216,5 @@ fn refuse(diagnostics: &[Diagnostic]) -> u8 {
 }
 
 fn print(text: &str) -> u8 {
-    // A reader that has gone away, as in `runinit --help | head -1`, is no error.
-    let _ = std::io::stdout().write_all(text.as_bytes());
-    0
+    printing::exit_code(printing::print(text), 0)
 }

@@ -97,6 +97,30 @@ fn a_reader_that_has_gone_is_met_without_a_word() -> Tested {
 }
 
 #[test]
+fn what_cannot_be_written_is_an_error() -> Tested {
+    let directory = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let fleet = directory.path().join("fleet.toml");
+    std::fs::write(&fleet, "[[program]]\nname = \"a\"\ncommand = [\"a\"]\n").map_err(|e| e.to_string())?;
+    let fleet = fleet.display().to_string();
+    for line in [
+        &["--version"][..],
+        &["--help"],
+        &["man"],
+        &["completions", "zsh"],
+        &["explain", "3"],
+        &["check", &fleet],
+    ] {
+        let full = std::fs::File::options().write(true).open("/dev/full").map_err(|e| e.to_string())?;
+        let mut asked = std::process::Command::new(env!("CARGO_BIN_EXE_runinit"));
+        let said = asked.env_clear().args(line).stdout(full).output().map_err(|e| e.to_string())?;
+        let stderr = String::from_utf8_lossy(&said.stderr);
+        ensure!(said.status.code() == Some(1), "{line:?}: {said:?}");
+        ensure!(stderr.starts_with("runinit: standard output: "), "{line:?}: {stderr}");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_bare_command_is_refused_with_a_hint() -> Tested {
     refused(&["sleep", "10"], &[], &["runinit -- sleep 10"])?;
     refused(&["-v", "sleep", "10"], &[], &["runinit -- sleep 10"])?;

@@ -542,6 +542,26 @@ fn exit_codes_tell_who_is_to_blame() -> Tested {
 }
 
 #[test]
+fn an_answer_that_cannot_be_written_is_an_error() -> Tested {
+    let running = fleet(&program("web", "echo here; exec sleep 1000", "output = \"prefix\""))?;
+    running.wait_for("a line", || done(&running, &["logs", "web"]).is_ok_and(|lines| lines == "here\n"))?;
+    for words in [
+        &["status"][..],
+        &["status", "--json"],
+        &["status", "--prometheus"],
+        &["health"],
+        &["logs", "web", "-f"],
+    ] {
+        let full = std::fs::File::options().write(true).open("/dev/full").map_err(|e| e.to_string())?;
+        let said = command(&running, words).stdout(full).output().map_err(|e| e.to_string())?;
+        let stderr = String::from_utf8_lossy(&said.stderr);
+        ensure!(said.status.code() == Some(1), "{words:?}: {said:?}");
+        ensure!(stderr.starts_with("runinit: standard output: "), "{words:?}: {stderr}");
+    }
+    Ok(stop(running, 0)?)
+}
+
+#[test]
 fn the_file_says_where_the_socket_is_on_both_sides() -> Tested {
     let stage = Stage::new(Place::Below)?;
     let socket = stage.path("control");

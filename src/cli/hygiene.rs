@@ -5,8 +5,9 @@ use crate::config::Diagnostic;
 use crate::core::plan::Program;
 use crate::core::process::Pid;
 use crate::hygiene::{self, Errand, Line};
+use crate::printing::print;
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::time::Duration;
 
 /// Whoever types it can end it, so there is time.
@@ -45,13 +46,19 @@ pub fn errand_of_init(mut stdin: impl Read) -> Result<Errand, String> {
     serde_json::from_slice(&text).map_err(|error| error.to_string())
 }
 
-/// Does it, and says what was done in lines for people.
-pub fn clean_for_people(errand: &Errand, own: Pid, mut out: impl Write) {
+/// Does it, all of it, and says what was done in lines for people.
+///
+/// # Errors
+/// A line could not be printed.
+pub fn clean_for_people(errand: &Errand, own: Pid) -> io::Result<()> {
+    let mut printed = Ok(());
     hygiene::run(errand, own, &mut |Line { is_warning, text, .. }| {
         let prefix = if is_warning { "warning: " } else { "" };
-        // Who does not listen any more does not need it said.
-        let _ = writeln!(out, "{prefix}{text}");
+        if printed.is_ok() {
+            printed = print(&format!("{prefix}{text}\n"));
+        }
     });
+    printed
 }
 
 /// Does it, and says what was done in lines for the init.

@@ -7,15 +7,15 @@ use super::protocol::{self, Attach, Health, Lines, Message, Request, Status};
 use super::{prometheus, table, watch};
 use crate::config::{self, Diagnostic};
 use crate::logging;
+use crate::printing::{exit_code, print};
 use nix::unistd::execvp;
 use serde::de::DeserializeOwned;
 use std::ffi::{CString, OsString};
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// It is done.
-const DONE: u8 = 0;
+pub(super) const DONE: u8 = 0;
 /// It is not; why is on standard error.
 const NOT_DONE: u8 = 1;
 /// The configuration that is to name the socket cannot be read.
@@ -120,18 +120,15 @@ fn read<T: DeserializeOwned>(connection: &mut Connection) -> Result<T, Trouble> 
 pub fn run(asked: &Ask) -> u8 {
     let done = match &asked.what {
         What::Status(Show::Watch) => watch::run(asked),
-        What::Status(show) => asked.once(&Request::Status).map(|status| {
-            print(&shown(&status, *show, asked.place.no_color));
-            DONE
-        }),
+        What::Status(show) => asked
+            .once(&Request::Status)
+            .map(|status| exit_code(print(&shown(&status, *show, asked.place.no_color)), DONE)),
         What::Health => asked.once(&Request::Health).map(|Health { healthy, message }| {
-            print(&format!("{message}\n"));
-            if healthy { DONE } else { NOT_DONE }
+            exit_code(print(&format!("{message}\n")), if healthy { DONE } else { NOT_DONE })
         }),
-        What::Do(request) => asked.once(request).map(|Message { message }| {
-            print(&format!("{message}\n"));
-            DONE
-        }),
+        What::Do(request) => {
+            asked.once(request).map(|Message { message }| exit_code(print(&format!("{message}\n")), DONE))
+        }
         What::Logs { program, lines, follow } => logs(asked, program, *lines, *follow),
         What::Attach(program) => attach(asked, program),
     };
@@ -180,7 +177,10 @@ fn logs(asked: &Ask, program: &str, lines: Option<usize>, follow: bool) -> Resul
             text.push_str(line);
             text.push('\n');
         }
-        print(&text);
+        let printed = print(&text);
+        if printed.is_err() {
+            return Ok(exit_code(printed, DONE));
+        }
         match connection.line().map_err(Trouble::Failure)? {
             Some(line) => told = protocol::read_answer(&line).map_err(Trouble::Refused)?,
             None => return Ok(DONE),
@@ -206,10 +206,4 @@ fn attach(asked: &Ask, program: &str) -> Result<u8, Trouble> {
     // It returns only if it could not be.
     let Err(errno) = execvp(command, &words);
     Err(Trouble::Refused(format!("cannot run {}: {}", command.to_string_lossy(), errno.desc())))
-}
-
-/// A reader that has gone away, as in `runinit status | head -1`, is no error.
-pub(super) fn print(text: &str) {
-    let mut stdout = std::io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }

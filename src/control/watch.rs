@@ -1,11 +1,11 @@
 //! `status --watch`: the table again and again, until Ctrl-C.
 
-use super::commands::{Ask, Trouble, print};
+use super::commands::{Ask, DONE, Trouble};
 use super::paint::Paint;
 use super::protocol::{Request, Status};
 use super::table;
 use crate::os::terminal;
-use std::convert::Infallible;
+use crate::printing::{exit_code, print};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -15,25 +15,22 @@ const EVERY: Duration = Duration::from_secs(1);
 const HOME: &str = "\x1b[H\x1b[J";
 const CLEAR: &str = "\x1b[2J";
 
-/// Ends when nobody answers any more.
+/// Ends when nobody answers any more, or nobody sees it.
 pub(super) fn run(asked: &Ask) -> Result<u8, Trouble> {
-    let never: Infallible = draw_for_ever(asked)?;
-    match never {}
-}
-
-fn draw_for_ever(asked: &Ask) -> Result<Infallible, Trouble> {
     let paint = Paint::for_stdout(asked.place.no_color);
-    if terminal::stdout_size().is_some() {
-        print(CLEAR);
-    }
+    let mut before = if terminal::stdout_size().is_some() { CLEAR } else { "" };
     loop {
         let status: Status = asked.once(&Request::Status)?;
         let table = table::draw(&status, paint);
         // It may be another size by now.
-        print(&match terminal::stdout_size() {
-            Some((columns, rows)) => format!("{HOME}{}", fitting(&table, columns, rows)),
+        let printed = print(&match terminal::stdout_size() {
+            Some((columns, rows)) => format!("{before}{HOME}{}", fitting(&table, columns, rows)),
             None => format!("{table}\n"),
         });
+        if printed.is_err() {
+            return Ok(exit_code(printed, DONE));
+        }
+        before = "";
         sleep(EVERY);
     }
 }
