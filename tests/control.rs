@@ -218,6 +218,17 @@ fn health_is_a_yes_or_a_no_with_a_reason() -> Tested {
 }
 
 #[test]
+fn one_that_failed_for_good_says_what_made_it_fail() -> Tested {
+    let health = "health = { exec = [\"false\"], every = \"20ms\", failures = 1 }\nrestart = \"always\"\nbackoff = { first = \"20ms\", burst = 1 }";
+    let running = fleet(&(sleeper("sick", health) + &sleeper("other", "")))?;
+    wait_for_state(&running, "sick", "failed")?;
+    let sick = one(&running, "sick")?;
+    ensure!(sick["healthy"] == false, "{sick}");
+    ensure!(sick["problem"] == "unhealthy; its restarts are used up", "{sick}");
+    Ok(stop(running, 0)?)
+}
+
+#[test]
 fn a_stop_waits_for_the_whole_program_and_a_start_for_its_readiness() -> Tested {
     let text = sleeper("db", "ready = { delay = \"200ms\" }\nrestart = \"always\"")
         + &sleeper("api", "after = [\"db\"]\nrestart = \"always\"");

@@ -305,7 +305,6 @@ mod tests {
     use crate::core::action::Target;
     use crate::core::event::{Event, GroupState};
     use crate::core::policy::Restart;
-    use crate::core::program::Fault;
     use crate::core::shutdown::Reason;
     use crate::tmux::{Session, Socket};
     use std::time::Duration;
@@ -459,9 +458,9 @@ mod tests {
         let backoff = crate::core::policy::Backoff { burst: 0, ..Default::default() };
         let mut bench = Bench::new(vec![plan::Program { backoff, ..restarted("first") }, program("other")]);
         bench.ends(0, 1, GroupState::Empty);
-        assert_eq!(bench.program(0).fault, Some(Fault::TooOften));
+        assert!(bench.program(0).restarting.is_used_up);
         ask(&mut bench, Command::Start(FIRST));
-        assert_eq!((bench.starts(0), bench.program(0).fault), (1, None));
+        assert_eq!((bench.starts(0), bench.program(0).restarting.is_used_up), (1, false));
     }
 
     #[test]

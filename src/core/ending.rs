@@ -254,7 +254,7 @@ impl Core {
 
     pub(super) fn is_failure(&self, id: ProgramId) -> bool {
         let program = &self.programs[id.0];
-        if program.fault.is_some() || program.failure.is_some() {
+        if program.fault.is_some() || program.failure.is_some() || program.restarting.is_used_up {
             return true;
         }
         match program.exit {

@@ -3,7 +3,7 @@
 use super::Core;
 use super::budget::Moment;
 use super::masks::Masks;
-use super::plan::ProgramId;
+use super::plan::{self, ProgramId};
 use super::program::{Program, StoppedBy, Taken};
 use super::shutdown::{Reason, Shutdown, format_ms};
 use super::signal::Signal;
@@ -20,6 +20,7 @@ impl Core {
         let shutdown = self.shutdown()?;
         let took = format_ms(shutdown.over_at.unwrap_or(now).saturating_sub(shutdown.began));
         let mut parts = vec![format!("stopped in {took}: {}{}", self.cause(shutdown), self.blamed(shutdown))];
+        parts.extend(self.failed(shutdown));
         let mut killed = self.programs().filter(|(_, _, program)| program.stopped_by == Some(KILL));
         parts.extend(killed.by_ref().take(NAMED).map(|(id, _, program)| self.how_killed(id, program)));
         parts.extend(counted(killed.count(), "more program was killed", "more programs were killed"));
@@ -39,18 +40,30 @@ impl Core {
 
     /// How the program ended that is the reason for the shutdown.
     fn blamed(&self, shutdown: &Shutdown) -> String {
-        let id = match shutdown.reason {
-            Reason::MainExited => self.programs().find(|(_, spec, _)| spec.main).map(|(id, ..)| id),
-            Reason::ProgramFailed(id) => Some(id),
+        let blamed = match shutdown.reason {
+            Reason::MainExited => self.programs().find(|(_, spec, _)| spec.main),
+            Reason::ProgramFailed(id) => self.programs().find(|(other, ..)| *other == id),
             Reason::Asked | Reason::AllExited | Reason::InternalError => None,
         };
-        let Some(program) = id.and_then(|id| self.program(id)) else { return String::new() };
-        match (&program.failure, program.fault, program.exit) {
-            (Some(failure), ..) => format!(" ({})", failure.message),
-            (None, Some(fault), _) => format!(" ({fault})"),
-            (None, None, Some(exit)) => format!(" ({exit})"),
-            (None, None, None) => String::new(),
+        let Some((_, spec, program)) = blamed else { return String::new() };
+        let how = program.why_failed(spec).or_else(|| program.exit.map(|exit| exit.to_string()));
+        how.map_or_else(String::new, |how| format!(" ({how})"))
+    }
+
+    /// Those whose failures make the exit code of a fleet without a main program.
+    fn failed(&self, shutdown: &Shutdown) -> Vec<String> {
+        if shutdown.reason != Reason::AllExited {
+            return Vec::new();
         }
+        let of_people = self.programs().filter(|(_, spec, _)| !spec.is_server());
+        let mut failed = of_people.filter(|(id, ..)| self.is_failure(*id));
+        let how = |(id, spec, program): (ProgramId, &plan::Program, &Program)| {
+            let why = program.why_failed(spec).unwrap_or_else(|| "never started".to_owned());
+            format!("{} failed ({why})", self.name(id))
+        };
+        let mut parts: Vec<String> = failed.by_ref().take(NAMED).map(how).collect();
+        parts.extend(counted(failed.count(), "more program failed", "more programs failed"));
+        parts
     }
 
     fn how_killed(&self, id: ProgramId, program: &Program) -> String {
@@ -83,7 +96,7 @@ fn counted(count: usize, one: &str, many: &str) -> Option<String> {
 mod tests {
     use super::super::bench::{Bench, program};
     use super::*;
-    use crate::core::event::{Event, GroupState, Reaped};
+    use crate::core::event::{Event, GroupState, Notice, Reaped};
     use crate::core::masks::SignalSet;
     use crate::core::plan::Program;
     use crate::core::process::Exit;
@@ -125,6 +138,20 @@ mod tests {
         assert_eq!(
             words(&bench),
             "stopped in 0s: the main program has ended (exited with code 3); exit code 3"
+        );
+    }
+
+    #[test]
+    fn whose_failure_makes_the_exit_code_is_named() {
+        let after = Program { after: vec![ProgramId(1)], ..program("late") };
+        let mut bench = Bench::new(vec![program("good"), program("web"), after]);
+        bench.step(Event::Notified(ProgramId(1), Notice::Unwell));
+        bench.ends(1, 3, GroupState::Empty);
+        bench.ends(2, 4, GroupState::Empty);
+        bench.ends(0, 0, GroupState::Empty);
+        assert_eq!(
+            words(&bench),
+            "stopped in 0s: every program has ended; web failed (unhealthy); late failed (exited with code 4); exit code 1"
         );
     }
 

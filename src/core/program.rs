@@ -263,8 +263,6 @@ pub enum Fault {
     Unhealthy,
     /// It has promised to say that it is alive, and did not.
     Silent,
-    /// It ended again and again.
-    TooOften,
     /// Its tmux server is gone.
     NoTerminal,
 }
@@ -275,7 +273,6 @@ impl fmt::Display for Fault {
             Self::NotReady => "not ready in time",
             Self::Unhealthy => "unhealthy",
             Self::Silent => "silent for longer than its WATCHDOG_USEC",
-            Self::TooOften => "ended too often",
             Self::NoTerminal => "its tmux server is gone",
         })
     }
@@ -312,6 +309,8 @@ pub struct Restarting {
     pub recent: Vec<Moment>,
     /// How often the wait was doubled.
     pub doubled: u32,
+    /// It ended more often than it may: it has failed for good, however it ended last.
+    pub is_used_up: bool,
 }
 
 impl Program {
@@ -397,6 +396,19 @@ impl Program {
     /// True if those that come after it may start. One that leaves is not for them any more.
     pub fn is_ready_for_others(&self) -> bool {
         self.readiness == Readiness::Ready && self.hold == Hold::Free && self.fate == Fate::Stays
+    }
+
+    /// Why it has failed, in a few words; `None` if nothing is known against it.
+    pub fn why_failed(&self, spec: &plan::Program) -> Option<String> {
+        let is_used_up = self.restarting.is_used_up;
+        let exit = self.exit.filter(|exit| is_used_up || !spec.success_codes.contains(&exit.code()));
+        let failure = self.failure.as_ref().map(|failure| failure.message.clone());
+        let why = failure
+            .or_else(|| self.fault.map(|fault| fault.to_string()))
+            .or_else(|| exit.map(|exit| exit.to_string()));
+        let used_up = is_used_up.then(|| "its restarts are used up".to_owned());
+        let parts: Vec<String> = why.into_iter().chain(used_up).collect();
+        (!parts.is_empty()).then(|| parts.join("; "))
     }
 
     /// True when its leader has ended and none will follow.

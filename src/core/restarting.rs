@@ -5,7 +5,7 @@ use super::action::Action;
 use super::budget::Moment;
 use super::plan::ProgramId;
 use super::policy::Restart;
-use super::program::{Fate, Fault, Hold, Readiness, State};
+use super::program::{Fate, Hold, Readiness, State};
 use super::shutdown::format_ms;
 use log::Level;
 use std::time::Duration;
@@ -47,10 +47,11 @@ impl Core {
         let recent = &mut program.restarting.recent;
         recent.retain(|at| now.saturating_sub(*at) < backoff.within);
         if recent.len() >= usize::try_from(backoff.burst).unwrap_or(usize::MAX) {
-            program.fault = Some(Fault::TooOften);
+            program.restarting.is_used_up = true;
             program.readiness = Readiness::NotYet { until: None };
             let within = format_ms(backoff.within);
-            let text = format!("failed for good: {} restarts within {within}", backoff.burst);
+            let many = if backoff.burst == 1 { "restart" } else { "restarts" };
+            let text = format!("failed for good: {} {many} within {within}", backoff.burst);
             self.say(Level::Error, id, &text, out);
             return false;
         }
@@ -98,9 +99,10 @@ mod tests {
     use super::super::bench::{Bench, program};
     use super::*;
     use crate::core::event::GroupState::{Alive, Empty};
-    use crate::core::event::{Event, SpawnFailure, SpawnFailureKind};
+    use crate::core::event::{Event, Notice, SpawnFailure, SpawnFailureKind};
     use crate::core::plan::{OnFailure, Program};
     use crate::core::policy::Backoff;
+    use crate::core::program::Fault;
     use crate::core::shutdown::Reason;
     use crate::core::signal::Signal;
 
@@ -167,6 +169,21 @@ mod tests {
         }
         assert!(matches!(bench.core.shutdown().unwrap().reason, Reason::ProgramFailed(ProgramId(0))));
         assert_eq!(bench.core.exit_code(), 1, "a code of 0 is no code for a failure");
+    }
+
+    #[test]
+    fn what_made_it_fail_is_known_when_its_restarts_are_used_up() {
+        let backoff = Backoff { burst: 0, ..Backoff::default() };
+        let worn_out = || bench(Program { backoff, ..restarted(Restart::Always) });
+        let mut bench = worn_out();
+        bench.step(Event::Notified(ProgramId(0), Notice::Unwell));
+        bench.ends(0, 0, Empty);
+        assert_eq!(bench.program(0).fault, Some(Fault::Unhealthy));
+        let why = |bench: &Bench| bench.program(0).why_failed(&bench.core.plan().programs[0]).unwrap();
+        assert_eq!(why(&bench), "unhealthy; its restarts are used up");
+        let mut bench = worn_out();
+        bench.ends(0, 0, Empty);
+        assert_eq!(why(&bench), "exited with code 0; its restarts are used up");
     }
 
     #[test]

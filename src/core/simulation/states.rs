@@ -192,7 +192,7 @@ fn shape_of(program: &Program) -> String {
     let is_ready = matches!(program.readiness, crate::core::program::Readiness::Ready);
     let has_left = !program.escapees.is_empty();
     let call = program.call.map(|call| (call.question, call.command.is_some(), call.again.is_some()));
-    let will = (program.restarting.planned, program.hold);
+    let will = (program.restarting.planned, program.restarting.is_used_up, program.hold);
     format!("{state} {call:?} {has_left} {asked:?} {is_ready} {will:?} {:?}", program.fault)
 }
 

@@ -135,7 +135,8 @@ fn state(core: &Core, id: ProgramId, program: &Program) -> protocol::State {
 /// True for one that has ended because everything ends, and not because something is wrong with it.
 fn was_stopped(program: &Program) -> bool {
     let by_itself = [None, Some(StoppedBy::Itself)];
-    program.fault.is_none() && program.failure.is_none() && !by_itself.contains(&program.stopped_by)
+    let is_at_fault = program.fault.is_some() || program.failure.is_some() || program.restarting.is_used_up;
+    !is_at_fault && !by_itself.contains(&program.stopped_by)
 }
 
 /// What a program that has not started comes after and waits for.
@@ -153,13 +154,7 @@ pub(super) fn problem(core: &Core, spec: &plan::Program, program: &Program) -> O
     if program.hold == Hold::Stopped || program.state == State::Ended && was_stopped(program) {
         return None;
     }
-    let because = || {
-        let exit = program.exit.filter(|exit| !spec.success_codes.contains(&exit.code()));
-        let failure = program.failure.as_ref().map(|failure| failure.message.clone());
-        failure
-            .or_else(|| program.fault.map(|fault| fault.to_string()))
-            .or_else(|| exit.map(|e| e.to_string()))
-    };
+    let because = || program.why_failed(spec);
     match program.state {
         State::Waiting { .. } => {
             let waits_for = waits_for(core, spec, program);

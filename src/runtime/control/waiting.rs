@@ -105,7 +105,9 @@ fn started(
         (State::Waiting { .. }, _) if program.restarting.count > restarts => {
             super::status::problem(core, spec, program)
         }
-        (State::Stopping { .. } | State::Survived { .. }, _) if program.fault.is_some() => {
+        (State::Stopping { .. } | State::Survived { .. }, _)
+            if program.fault.is_some() || program.restarting.is_used_up =>
+        {
             super::status::problem(core, spec, program)
         }
         _ if core.shutdown().is_some() => Some("runinit is stopping".to_owned()),

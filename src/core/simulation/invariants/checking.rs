@@ -66,7 +66,6 @@ impl Rules {
                 is_told || failures.is_some_and(|failures| after.asking.noes >= failures)
             }
             Some(Fault::Silent) => before.watchdog.is_some_and(|watchdog| watchdog.until <= now),
-            Some(Fault::TooOften) => matches!(event, Event::Reaped(_) | Event::EndTold(..) | Event::Tick),
             Some(Fault::NoTerminal) => spec.is_agent(),
             None => true,
         };

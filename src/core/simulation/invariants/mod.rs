@@ -370,10 +370,14 @@ impl Checker {
                 Some(Fault::NotReady) => self.see("a program that is not ready in time", true),
                 Some(Fault::Unhealthy) => self.see("an unhealthy program", true),
                 Some(Fault::Silent) => self.see("a silent program", true),
-                Some(Fault::TooOften) => self.see("a program that ended too often", true),
                 Some(Fault::NoTerminal) => self.see("a program without its terminal", true),
                 None => {}
             }
+            self.see("a program that ended too often", program.restarting.is_used_up);
+            self.see(
+                "an unhealthy program that ended too often",
+                program.restarting.is_used_up && program.fault == Some(Fault::Unhealthy),
+            );
             let is_over = program.state == State::Ended;
             self.see("a program that stays stopped", is_over && program.hold == Hold::Stopped);
         }
