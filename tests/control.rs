@@ -330,6 +330,23 @@ fn the_end_of_the_main_program_by_hand_is_the_fleet_s_end() -> Tested {
 }
 
 #[test]
+fn who_waits_for_a_fleet_that_is_killed_is_told_so() -> Tested {
+    let running = fleet(&deaf("deaf"))?;
+    running.wait_for("its trap", || running.file("deaf").exists())?;
+    let waiting = command(&running, &["stop", "deaf"]).stderr(Stdio::piped()).spawn();
+    let waiting = waiting.map_err(|e| e.to_string())?;
+    wait_for_state(&running, "deaf", "stopping")?;
+    running.signal(SIGKILL)?;
+    let said = waiting.wait_with_output().map_err(|e| e.to_string())?;
+    let why = String::from_utf8_lossy(&said.stderr);
+    ensure!(
+        said.status.code() == Some(1) && why == "runinit: the runinit there ended before it had answered\n",
+        "{said:?}"
+    );
+    Ok(())
+}
+
+#[test]
 fn while_stopping_nothing_is_started() -> Tested {
     let mut running = fleet(&(deaf("deaf") + &program("once", "true", "oneshot = true")))?;
     running.wait_for("its trap", || running.file("deaf").exists())?;
@@ -343,6 +360,9 @@ fn while_stopping_nothing_is_started() -> Tested {
     }
     let health = ask(&running, &["health"])?;
     ensure!(health.code == Some(1) && health.stdout == "runinit is stopping\n", "{health:?}");
+    let since = status(&running)?;
+    ensure!(since["stopping_ms"].as_u64() < since["uptime_ms"].as_u64(), "{since}");
+    ensure!(since["stopping_ms"].is_u64(), "{since}");
     done(&running, &["signal", "deaf", "KILL"])?;
     Ok(running.end_with(0)?)
 }

@@ -87,9 +87,12 @@ impl Connection {
     /// It does not come in time, or not at all.
     pub fn answer(&mut self) -> Result<Vec<u8>, Failure> {
         self.line()?.ok_or_else(|| {
-            Failure::Silent(
-                "it hung up without an answer; only root and runinit's own user get one".to_owned(),
-            )
+            let why = if control_socket::answers_this_user(self.0.get_ref().as_fd()) {
+                "the runinit there ended before it had answered"
+            } else {
+                "it hung up without an answer; only root and runinit's own user get one"
+            };
+            Failure::Silent(why.to_owned())
         })
     }
 }

@@ -39,7 +39,7 @@ fn summary(status: &Status) -> String {
     let mut out = format!(
         "runinit (pid {}) {phase} for {}; {count} program{}",
         status.pid,
-        time(status.uptime_ms),
+        time(status.stopping_ms.unwrap_or(status.uptime_ms)),
         if count == 1 { "" } else { "s" }
     );
     // Writing to a string does not fail.
@@ -157,6 +157,7 @@ pub(super) mod tests {
             phase: Phase::Running,
             pid: 1,
             uptime_ms: 93_785_000,
+            stopping_ms: None,
             tmux_sessions: 0,
             active_agents: 0,
             zombie_processes: 2,
@@ -175,6 +176,8 @@ web   running   42  1day 2h         1  20.0 MiB  1.25s      3  12 requests
 a\"b   failed     -        -         1         -      -      -  exited with code 3
 ";
         assert_eq!(draw(&status(), Paint(false)), expected);
+        let stopping = Status { phase: Phase::Stopping, stopping_ms: Some(4_321), ..status() };
+        assert!(draw(&stopping, Paint(false)).starts_with("runinit (pid 1) stopping for 4s; 2 programs"));
         let painted = draw(&status(), Paint(true));
         assert!(painted.contains("web   \x1b[32mrunning\x1b[0m   42"), "{painted}");
         assert!(painted.contains("\x1b[31mfailed\x1b[0m"), "{painted}");

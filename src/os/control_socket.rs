@@ -96,6 +96,12 @@ pub fn is_trusted(peer: BorrowedFd<'_>) -> bool {
     getsockopt(&peer, sockopt::PeerCredentials).is_ok_and(|peer| peer.uid() == 0 || peer.uid() == own)
 }
 
+/// True if a runinit at the other end answers this process: it is root, or runs as the user who listens there.
+pub fn answers_this_user(peer: BorrowedFd<'_>) -> bool {
+    let own = nix::unistd::geteuid().as_raw();
+    own == 0 || getsockopt(&peer, sockopt::PeerCredentials).is_ok_and(|peer| peer.uid() == own)
+}
+
 /// Connects to a socket. Not for the loop: it waits, but not without an end.
 ///
 /// # Errors

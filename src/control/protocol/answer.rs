@@ -35,6 +35,8 @@ pub struct Status {
     pub pid: i32,
     /// How long it runs.
     pub uptime_ms: u64,
+    /// How long ago its shutdown began; null while it runs.
+    pub stopping_ms: Option<u64>,
     /// tmux sessions of programs, dead panes included.
     pub tmux_sessions: usize,
     /// Programs in tmux that run.

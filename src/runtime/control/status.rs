@@ -52,6 +52,7 @@ fn build(core: &Core, own: Pid, usages: Option<&Usages>, now: Moment) -> Status 
         phase: if core.shutdown().is_some() { Phase::Stopping } else { Phase::Running },
         pid: own.number(),
         uptime_ms: ms(now),
+        stopping_ms: core.shutdown().map(|shutdown| ms(now.saturating_sub(shutdown.began))),
         tmux_sessions: agents().filter(|(_, _, program)| program.is_there()).count(),
         active_agents: agents().filter(|(_, _, program)| program.leader().is_some()).count(),
         zombie_processes: usages.map_or(0, |usages| usages.zombies),
