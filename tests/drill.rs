@@ -119,6 +119,8 @@ fn one_that_fails_before_the_stop_fails_it() -> Tested {
     fails(missing, &[], &["before the stop: job: could not start"])?;
     let never = "[[program]]\nname = \"db\"\nshell = '@hear db --end 15'\nready = { file = \"/nowhere/at/all\", timeout = \"30s\" }\n";
     fails(never, &["--ready-within", "300ms"], &["not ready within 300ms: db"])?;
+    // Before its runinit listens, which as PID 1 would never hear of a signal.
+    fails(never, &["--ready-within", "1ns"], &["not ready within 1ns: db"])?;
     let welcome = failing.replace("exit 3'", "exit 3'\nsuccess_codes = [0, 3]");
     let (code, said) = drilled(&welcome, &[])?;
     ensure!(code == Some(0), "{said}");
@@ -150,6 +152,7 @@ fn a_bad_file_starts_nothing() -> Tested {
         (vec!["drill", "a", "b"], "what is \"b\"?"),
         (vec!["drill", "--ready-within", "soon", "a"], "--ready-within soon"),
         (vec!["drill", "--ready-within", "11years", "a"], "longer than ten years"),
+        (vec!["drill", "--ready-within", "0s", "a"], "longer than nothing"),
         (vec!["drill", "--stop-signal", "15", "a"], "unknown option --stop-signal"),
     ] {
         let mut running = Stage::new(Place::Below)?.start(runinit(&words, &[]))?;

@@ -209,13 +209,7 @@ fn text(word: &OsStr) -> Result<String, String> {
 }
 
 fn timeout(text: &str) -> Result<Duration, String> {
-    let length =
-        duration::parse(text).map_err(|why| format!("--timeout {text}: {why}; write it as 500ms or 10s"))?;
-    if length.is_zero() {
-        Err(format!("--timeout {text}: it has to be longer than nothing"))
-    } else {
-        Ok(length)
-    }
+    duration::parse_some(text).map_err(|why| format!("--timeout {text}: {why}; write it as 500ms or 10s"))
 }
 
 fn number(text: &str) -> Result<usize, String> {

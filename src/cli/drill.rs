@@ -44,7 +44,7 @@ pub(super) fn parse(
             Arg::Long("ready-within") => {
                 let value = parser.value().map_err(|e| refused(&e))?;
                 let text = value.to_string_lossy();
-                drill.ready_within = duration::parse(&text)
+                drill.ready_within = duration::parse_some(&text)
                     .map_err(|why| format!("--ready-within {text}: {why}; write it as 60s or 2m"))?;
             }
             Arg::Value(word) if file.is_some() => {

@@ -16,6 +16,17 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Reads a duration in which something may happen.
+///
+/// # Errors
+/// What is wrong with the text, for people.
+pub fn parse_some(text: &str) -> Result<Duration, String> {
+    match parse(text)? {
+        Duration::ZERO => Err("it has to be longer than nothing".to_owned()),
+        some => Ok(some),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,6 +14,7 @@ use crate::os::interruption::Interruption;
 use crate::os::kill;
 use crate::os::namespace::{self, Started};
 use crate::os::own_directory::OwnDirectory;
+use crate::os::processes;
 use crate::record::Phase;
 use humantime::format_duration;
 use std::ffi::OsString;
@@ -129,7 +130,7 @@ fn until_ready(
             return Err(interrupted(signal));
         }
         if Instant::now() >= end {
-            return Ok(Before::NotReady(unready.unwrap_or_default()));
+            return Ok(Before::NotReady(unready.unwrap_or_else(|| verdict::everybody(plan))));
         }
         sleep(LOOK_EVERY);
     }
@@ -137,7 +138,7 @@ fn until_ready(
 
 /// To be interrupted here means now: a second signal to the fleet.
 fn stop(started: &mut Started, interruption: &Interruption) -> Result<ExitStatus, String> {
-    terminate(started)?;
+    let mut is_told = false;
     let mut by = None;
     loop {
         match (started.child.try_wait(), by) {
@@ -148,10 +149,22 @@ fn stop(started: &mut Started, interruption: &Interruption) -> Result<ExitStatus
         }
         if let Some(signal) = interruption.next() {
             by = Some(signal);
+            is_told = false;
+        }
+        if !is_told && is_listening(started) {
             terminate(started)?;
+            is_told = true;
         }
         sleep(STOP_LOOK_EVERY);
     }
+}
+
+/// False while SIGTERM would be lost: as PID 1 a signal that it does not listen for yet (`pid_namespaces(7)`), else it itself.
+fn is_listening(started: &Started) -> bool {
+    let own = Pid::new(std::process::id().cast_signed());
+    let fleet = Pid::new(started.child.id().cast_signed());
+    let masks = own.zip(fleet).and_then(|(own, fleet)| processes::masks(own, fleet));
+    masks.is_none_or(|masks| masks.blocked.contains(Signal::TERM))
 }
 
 fn terminate(started: &Started) -> Result<(), String> {

@@ -28,6 +28,12 @@ pub(super) fn unready(record: &Record) -> Vec<String> {
     programs.map(|program| program.name.clone()).collect()
 }
 
+/// Everybody, as long as nothing has started.
+pub(super) fn everybody(plan: &Plan) -> Vec<String> {
+    let programs = plan.programs.iter().filter(|program| !program.is_server());
+    programs.map(|program| program.name.clone()).collect()
+}
+
 /// True if somebody has failed and nobody starts it again.
 pub(super) fn is_hopeless(record: &Record, plan: &Plan) -> bool {
     let is_never = |name: &str| plan.programs.iter().any(|p| p.name == name && p.restart == Restart::Never);
