@@ -91,6 +91,7 @@ fn every_field_of_the_contract_is_there() -> Tested {
     let mut wanted = vec![
         "name",
         "kind",
+        "main",
         "after",
         "ready",
         "pid",
@@ -116,6 +117,7 @@ fn every_field_of_the_contract_is_there() -> Tested {
     ensure!(record.number("elapsed_ms")? < 20_000, "{record:?}");
     ensure!(record.list("strays")?.is_empty() && record.list("survivors")?.is_empty(), "{record:?}");
     ensure!(record.number("reaped.programs")? == 1 && record.number("reaped.orphans")? == 0, "{record:?}");
+    ensure!(program.at("main") == true, "{program:?}");
     ensure!(program.text("kind")? == "process" && program.at("session").is_null(), "{program:?}");
     ensure!(program.number("pid")? == 2 && program.number("pgid")? == 2, "{program:?}");
     ensure!(program.number("restarts")? == 0 && program.number("exit.code")? == 4, "{program:?}");

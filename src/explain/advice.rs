@@ -32,9 +32,8 @@ impl From<String> for Advice {
 pub(super) fn advice(record: &Record, courses: &[Course<'_>], legs: &[Leg]) -> Vec<Advice> {
     let mut all = Vec::new();
     for course in courses {
-        let is_alone = courses.len() == 1;
         if course.is_to_blame(hurried_ms(record)) {
-            all.extend(about_stop(record, course, is_alone));
+            all.extend(about_stop(record, course));
         }
         all.extend(about_command(record, course));
     }
@@ -48,7 +47,7 @@ pub(super) fn advice(record: &Record, courses: &[Course<'_>], legs: &[Leg]) -> V
 }
 
 /// A program that took long, or SIGKILL.
-fn about_stop(record: &Record, course: &Course<'_>, is_alone: bool) -> Option<Advice> {
+fn about_stop(record: &Record, course: &Course<'_>) -> Option<Advice> {
     let program = course.program;
     let name = &program.name;
     let last = course.steps.last()?;
@@ -59,7 +58,7 @@ fn about_stop(record: &Record, course: &Course<'_>, is_alone: bool) -> Option<Ad
         return Some(text.into());
     }
     if course.was_killed() && hurried.is_none() {
-        return Some(deaf(program, &tried, is_alone));
+        return Some(deaf(program, &tried));
     }
     if let Some(at_ms) = hurried {
         let after = time(at_ms - first.at_ms);
@@ -162,7 +161,10 @@ fn about_hurry(record: &Record) -> Option<Advice> {
 
 /// A chain that needed more time than there is.
 fn about_chain(record: &Record, courses: &[Course<'_>], legs: &[Leg]) -> Option<Advice> {
-    let is_short = kill_at_ms(record).is_some_and(|ms| signed(record.elapsed_ms) >= ms);
+    // A survivor takes all the time there is, whoever else had enough of it; so do strays that are left when all have ended.
+    let of_programs = legs.iter().filter(|leg| leg.who != Who::Strays);
+    let ended_ms = of_programs.map(|leg| leg.to_ms).max().filter(|_| record.survivors.is_empty());
+    let is_short = kill_at_ms(record).zip(ended_ms).is_some_and(|(kill_at, ended)| ended >= kill_at);
     let longest = legs.iter().max_by_key(|leg| leg.took_ms()).filter(|_| legs.len() > 1 && is_short)?;
     let Who::Program(index) = longest.who else { return None };
     let (name, took) = (&courses[index].program.name, time(longest.took_ms()));
@@ -176,7 +178,7 @@ fn about_chain(record: &Record, courses: &[Course<'_>], legs: &[Leg]) -> Option<
 }
 
 /// The time runs out somewhere else first.
-fn about_budget(record: &Record) -> Option<Advice> {
+pub(super) fn about_budget(record: &Record) -> Option<Advice> {
     if record.phase != Phase::Stopping {
         return None;
     }

@@ -1,5 +1,6 @@
 //! What an exit code means.
 
+use super::advice::about_budget;
 use super::course::{Course, courses, hurried_ms};
 use super::deaf::{Manner, manner};
 use super::times::{signed, time};
@@ -9,15 +10,27 @@ use crate::record::{Exit, Phase, Record};
 /// What killed something, as far as the cgroup counts it.
 pub(super) type OomKills = Option<u64>;
 
-/// An exit code of runinit in a line or two, with the record of its run if there is one.
-pub(super) fn explain(code: u8, record: Option<&Record>, oom_kills: OomKills) -> Vec<String> {
+/// What SIGKILL leaves, runinit's own end too.
+const KILLED: u8 = 128 + 9;
+
+/// An exit code of runinit in a line or two, with the record of its run if there is one; `is_written`: that run goes on.
+pub(super) fn explain(
+    code: u8,
+    record: Option<&Record>,
+    is_written: bool,
+    oom_kills: OomKills,
+) -> Vec<String> {
     let mut lines = vec![format!("{code}: {}", meaning(code))];
-    let Some(record) = record.filter(|record| record.phase == Phase::Stopped) else {
-        if code == 128 + 9 {
+    let Some(record) = record else {
+        if code == KILLED {
             lines.push(format!("Without a record of the run nobody can say who sent it. {}", oom(oom_kills)));
         }
         return lines;
     };
+    if record.phase != Phase::Stopped {
+        lines.extend(of_unfinished(code, record, is_written, oom_kills));
+        return lines;
+    }
     if record.exit_code != Some(code) {
         let other =
             record.exit_code.map_or_else(|| "no exit code".to_owned(), |code| format!("exit code {code}"));
@@ -34,6 +47,21 @@ pub(super) fn explain(code: u8, record: Option<&Record>, oom_kills: OomKills) ->
     }
     lines.extend(with_code.iter().map(|course| of_program(course, record, oom_kills)));
     lines
+}
+
+/// Only SIGKILL for runinit itself leaves a record unfinished.
+fn of_unfinished(code: u8, record: &Record, is_written: bool, oom_kills: OomKills) -> Vec<String> {
+    let phase = record.phase.name();
+    match code {
+        _ if is_written => {
+            vec![format!("The record is that of a run that has no exit code yet: it is {phase}.")]
+        }
+        KILLED => {
+            let killed = format!("runinit itself was killed while it was {phase}. {}", oom(oom_kills));
+            std::iter::once(killed).chain(about_budget(record).map(|advice| advice.text)).collect()
+        }
+        _ => vec![format!("The record is that of another run: it was killed while it was {phase}.")],
+    }
 }
 
 fn meaning(code: u8) -> String {

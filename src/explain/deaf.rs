@@ -34,7 +34,7 @@ pub(super) fn manner(program: &Program, signal: &str) -> Manner {
 }
 
 /// The steps before the SIGKILL, of which there is at least one, and what came of them.
-pub(super) fn deaf(program: &Program, tried: &[&Step], is_alone: bool) -> Advice {
+pub(super) fn deaf(program: &Program, tried: &[&Step]) -> Advice {
     let did: Vec<String> = tried.iter().map(|step| what_it_did(program, step)).collect();
     let did = format!("{} {}.", program.name, did.join(" and "));
     if program.signals.is_none() {
@@ -57,7 +57,7 @@ pub(super) fn deaf(program: &Program, tried: &[&Step], is_alone: bool) -> Advice
     // An interactive shell is like that, and ends by SIGHUP only.
     let is_shell = handled.contains(&"SIGHUP") && manner(program, "SIGQUIT") == Manner::Ignores;
     if let Some(signal) = if is_shell { Some("SIGHUP") } else { handled.first().copied() } {
-        return another(&format!("{did} It handles {}", handled.join(" and ")), signal, tried, is_alone);
+        return another(&format!("{did} It handles {}", handled.join(" and ")), signal, tried, program.main);
     }
     if met(&[Manner::Handles, Manner::Blocks]) {
         return format!(
@@ -68,7 +68,7 @@ pub(super) fn deaf(program: &Program, tried: &[&Step], is_alone: bool) -> Advice
     }
     // The last first: SIGQUIT would leave a core.
     if let Some((signal, _)) = untried.iter().rev().find(|(_, manner)| *manner == Manner::Default) {
-        return another(&format!("{did} {signal} would end it at once"), signal, tried, is_alone);
+        return another(&format!("{did} {signal} would end it at once"), signal, tried, program.main);
     }
     let text =
         format!("{did} No signal but SIGKILL ends it. Ask it with a `run` or `stdin` step, or do not wait:");
@@ -90,8 +90,8 @@ fn what_it_did(program: &Program, step: &Step) -> String {
     }
 }
 
-fn another(why: &str, signal: &str, tried: &[&Step], is_alone: bool) -> Advice {
-    let option = if is_alone { format!(" --stop-signal {signal}, or in a file") } else { String::new() };
+fn another(why: &str, signal: &str, tried: &[&Step], is_main: bool) -> Advice {
+    let option = if is_main { format!(" --stop-signal {signal}, or in a file") } else { String::new() };
     let wait_ms = tried.first().map_or(0, |step| step.waited_ms);
     Advice { text: format!("{why}: try{option}"), try_this: Some(cascade(signal, wait_ms)) }
 }

@@ -104,6 +104,7 @@ pub fn answer(asked: &Explain, path: &Path, screen: Screen) -> Result<String, St
 
 /// What an exit code means, with the record of its run if there is one.
 fn explain_code(code: u8, told: Option<&Told>) -> String {
-    let lines = codes::explain(code, told.map(Told::record), oom::kills());
+    let is_written = told.is_some_and(|told| told.is_written);
+    let lines = codes::explain(code, told.map(Told::record), is_written, oom::kills());
     lines.join("\n") + "\n"
 }

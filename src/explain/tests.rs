@@ -3,7 +3,7 @@
 use super::codes;
 use super::picture::picture;
 use super::{Screen, Told, bounded, svg, terminal};
-use crate::record::{Entry, Exit, Phase, Program, Record, Signals, Step, Stray};
+use crate::record::{Entry, Exit, Phase, Program, Record, Signals, Step, Stray, Survivor};
 use proptest::prelude::*;
 
 const PLAIN: Screen = Screen { width: 80, unicode: false, colours: false };
@@ -49,14 +49,14 @@ fn killed() -> Record {
 #[test]
 fn runinit_s_own_sigkill_is_told_from_the_oom_killer_s() {
     assert_eq!(
-        codes::explain(137, Some(&killed()), Some(3)),
+        codes::explain(137, Some(&killed()), false, Some(3)),
         [
             "137: SIGKILL (128 + 9)",
             "web got SIGKILL from runinit, after SIGTERM had been ignored for 8.1s; not from the OOM killer."
         ]
     );
     let by_itself = ended_with(137, vec![program("web", signal("SIGKILL"), "itself", Vec::new())]);
-    let words = |kills| codes::explain(137, Some(&by_itself), kills).pop().unwrap();
+    let words = |kills| codes::explain(137, Some(&by_itself), false, kills).pop().unwrap();
     assert!(words(None).contains("web got SIGKILL, and not from runinit. Whether it was the OOM killer"));
     assert!(words(Some(0)).contains("It was not the OOM killer"));
     assert!(words(Some(2)).contains("The OOM killer has killed 2 in this cgroup"));
@@ -77,10 +77,10 @@ fn a_code_without_a_record_of_its_run_is_told_by_its_number() {
         (192, "SIGRTMIN+30 (128 + 64)"),
         (255, "the program's own"),
     ] {
-        let lines = codes::explain(code, None, None);
+        let lines = codes::explain(code, None, false, None);
         assert!(lines[0].starts_with(&format!("{code}: ")) && lines[0].contains(word), "{lines:?}");
     }
-    let lines = codes::explain(3, Some(&killed()), None);
+    let lines = codes::explain(3, Some(&killed()), false, None);
     assert_eq!(lines[1], "The record is that of another run: it has exit code 137.");
 }
 
@@ -91,15 +91,73 @@ fn whose_code_it_is_is_told() {
     record.timeline =
         vec![Entry { at_ms: -20, program: Some("web".to_owned()), event: "exited with code 3".to_owned() }];
     record.programs.push(std::mem::take(&mut web));
-    assert_eq!(codes::explain(3, Some(&record), None)[1], "web exited with code 3 20ms before the shutdown.");
+    assert_eq!(
+        codes::explain(3, Some(&record), false, None)[1],
+        "web exited with code 3 20ms before the shutdown."
+    );
     let term = program("web", signal("SIGTERM"), "SIGTERM", vec![step("SIGTERM", 0, 4)]);
-    let lines = codes::explain(143, Some(&ended_with(143, vec![term])), None);
+    let lines = codes::explain(143, Some(&ended_with(143, vec![term])), false, None);
     assert_eq!(lines[1], "web died of the SIGTERM that runinit sent to stop it, 4ms later.");
     let segv = program("web", signal("SIGSEGV"), "itself", Vec::new());
-    let lines = codes::explain(139, Some(&ended_with(139, vec![segv])), None);
+    let lines = codes::explain(139, Some(&ended_with(139, vec![segv])), false, None);
     assert_eq!(lines[1], "web died of SIGSEGV, which runinit did not send to stop it.");
-    let lines = codes::explain(1, Some(&ended_with(1, Vec::new())), None);
+    let lines = codes::explain(1, Some(&ended_with(1, Vec::new())), false, None);
     assert_eq!(lines[1], "No program of the run ended with it: it is runinit's own.");
+}
+
+#[test]
+fn a_record_that_was_never_finished_says_who_was_killed() {
+    let words = |code, phase, is_written| {
+        let record = Record { phase, elapsed_ms: 3000, ..killed() };
+        codes::explain(code, Some(&record), is_written, Some(2))[1..].join("\n")
+    };
+    let running = words(137, Phase::Running, false);
+    assert!(
+        running.starts_with("runinit itself was killed while it was running. The OOM killer has killed 2"),
+        "{running}"
+    );
+    let stopping = words(137, Phase::Stopping, false);
+    assert!(stopping.starts_with("runinit itself was killed while it was stopping. "), "{stopping}");
+    assert!(stopping.contains("\nSomething killed runinit before its budget was over"), "{stopping}");
+    assert!(words(137, Phase::Running, true).contains("no exit code yet: it is running"));
+    assert!(
+        words(3, Phase::Stopping, false).contains("that of another run: it was killed while it was stopping")
+    );
+}
+
+/// Two of which the second stops after the first, which ends late.
+fn chain(first: Program) -> Record {
+    let db = program("db", signal("SIGTERM"), "SIGTERM", vec![step("SIGTERM", 8100, 5)]);
+    let first = Program { after: vec!["db".to_owned()], ..first };
+    let active_tasks = vec!["web".to_owned(), "db".to_owned()];
+    Record { elapsed_ms: 8105, active_tasks, ..ended_with(0, vec![first, db]) }
+}
+
+#[test]
+fn only_waits_that_were_cut_are_said_to_have_been_cut() {
+    let is_told = |record: &Record| {
+        let all = picture(record, false).advice;
+        all.iter().any(|advice| advice.text.contains("waits were cut"))
+    };
+    let mut record = chain(program("web", Exit::Code(0), "SIGTERM", vec![step("SIGTERM", 0, 8100)]));
+    assert!(is_told(&record));
+    record.survivors.push(Survivor { pid: 7, command: "web".to_owned(), state: 'S' });
+    assert!(!is_told(&record), "a survivor");
+    let mut record = chain(program("web", Exit::Code(0), "SIGTERM", vec![step("SIGTERM", 0, 2000)]));
+    record.programs[1].steps = vec![step("SIGTERM", 2000, 5)];
+    let event = "SIGTERM to 1 strays".to_owned();
+    record.timeline.push(Entry { at_ms: 2005, program: None, event });
+    assert!(!is_told(&record), "strays");
+}
+
+#[test]
+fn an_option_for_the_main_program_is_advised_for_that_alone() {
+    for main in [true, false] {
+        let mut record = killed();
+        record.programs[0].main = main;
+        let text = &picture(&record, false).advice[0].text;
+        assert_eq!(text.contains("--stop-signal"), main, "{text}");
+    }
 }
 
 #[test]
@@ -208,7 +266,7 @@ proptest! {
         terminal::draw(&picture, Screen { width, unicode: true, colours: true });
         svg::draw(&picture);
         for code in [0, 1, 137] {
-            codes::explain(code, Some(&record), None);
+            codes::explain(code, Some(&record), false, None);
         }
     }
 }

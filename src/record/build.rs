@@ -98,6 +98,7 @@ fn build_program(spec: &plan::Program, program: &program::Program, clock: Clock,
     Program {
         name: spec.name.clone(),
         kind: if spec.is_agent() { "tmux" } else { "process" }.to_owned(),
+        main: spec.main,
         after: Vec::new(),
         pid: program.pid.map(process::Pid::number),
         pgid: program.pid.and_then(process::Pid::group).map(process::Pgid::number),

@@ -92,6 +92,8 @@ pub struct Program {
     pub name: String,
     /// `process`, or `tmux` for one that lives in a tmux session.
     pub kind: String,
+    /// Its end is the end of everything.
+    pub main: bool,
     /// The programs that it starts after, and so stops before.
     pub after: Vec<String>,
     /// Its leader's.
@@ -107,7 +109,7 @@ pub struct Program {
     pub started_at: Option<String>,
     /// Those that come after it may start.
     pub ready: bool,
-    /// How often it was started again.
+    /// How often it was started again by its policy.
     pub restarts: u32,
     /// How its leader ended.
     pub exit: Option<Exit>,

@@ -79,6 +79,7 @@ fn program(value: &Value) -> Program {
     Program {
         name: text(&value["name"]).unwrap_or_default(),
         kind: text(&value["kind"]).unwrap_or_default(),
+        main: value["main"] == true,
         after: texts(&value["after"]),
         pid: number(&value["pid"]),
         pgid: number(&value["pgid"]),
@@ -161,6 +162,7 @@ mod tests {
         let program = Program {
             name: "web".to_owned(),
             kind: "process".to_owned(),
+            main: true,
             after: names(),
             pid: Some(3),
             pgid: Some(4),
