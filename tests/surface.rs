@@ -156,6 +156,9 @@ fn bash_completes() -> Tested {
     is(&["runinit", "completions", ""], &["bash", "zsh", "fish", "-h", "--help"])?;
     is(&["runinit", "--config", ""], &[])?;
     is(&["runinit", "drill", "fleet"], &[])?;
+    for takes_file in ["check", "drill", "explain"] {
+        is(&["runinit", takes_file, ""], &[])?;
+    }
     let commands = completed(&script, &["runinit", "--", "bas"])?;
     ensure!(commands.iter().any(|command| command == "bash"), "{commands:?}");
     for subcommand in SURFACE {

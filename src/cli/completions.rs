@@ -46,7 +46,9 @@ fn bash() -> String {
     let mut cases = String::new();
     // Writing to a string does not fail.
     for subcommand in SURFACE.iter().filter(|subcommand| !subcommand.name.is_empty()) {
-        let _ = writeln!(cases, "    {}) words='{}' ;;", subcommand.name, words(subcommand));
+        // Where a file is wanted, nothing else is offered for a word that has not begun.
+        let only_if = if subcommand.takes_file() { "[[ $word == -* ]] && " } else { "" };
+        let _ = writeln!(cases, "    {}) {only_if}words='{}' ;;", subcommand.name, words(subcommand));
     }
     let all: Vec<&str> = names().collect();
     format!(
