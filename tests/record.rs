@@ -598,6 +598,11 @@ fn a_bug_of_its_own_still_stops_and_records_everything() -> Tested {
             "{record:?}"
         );
         ensure!(record.number("exit_code")? == 70, "{record:?}");
+        ensure!(record.number("elapsed_ms")? >= 1800, "it began when all was over: {record:?}");
+        ensure!(record.text("programs.0.exit.signal")? == "SIGKILL", "{record:?}");
+        ensure!(record.text("programs.0.stopped_by")? == "SIGKILL", "{record:?}");
+        ensure!(record.text("programs.0.steps.0.step")? == "SIGTERM", "{record:?}");
+        ensure!(record.number("reaped.programs")? == 1, "{record:?}");
         ensure!(!running.stderr().is_empty(), "not a word of it");
     }
     Ok(())

@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn after_a_bug_it_is_said_to_be_one() {
         let mut bench = Bench::new(vec![program("p")]);
-        bench.core.abandon(bench.now);
+        bench.core.end_abandoned(Vec::new(), bench.now);
         assert_eq!(words(&bench), "stopped in 0s: a bug in runinit; exit code 70");
     }
 }

@@ -23,9 +23,11 @@
 //! | who had left all groups and had to be stopped     | `strays`      |
 //! | who is still there at half time                   | `half_time`   |
 //! | how the budget is shared                          | `share`       |
+//! | what is still written down after a bug            | `abandoned`   |
 //! | the whole shutdown in one line                    | `last_words`  |
 //! | when it is cleaned up behind agents               | `cleaning`    |
 
+mod abandoned;
 pub mod action;
 #[cfg(test)]
 mod bench;

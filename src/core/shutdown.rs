@@ -6,7 +6,7 @@
 
 use super::Core;
 use super::action::{Action, Target};
-use super::budget::Moment;
+use super::budget::{Budget, Moment};
 use super::event::Received;
 use super::plan::{End, ProgramId};
 use super::program::{State, StoppedBy};
@@ -36,7 +36,7 @@ pub struct Shutdown {
     /// The signal that asked for it, if one did.
     pub received: Option<Received>,
     /// When that came.
-    received_at: Moment,
+    pub(super) received_at: Moment,
     /// Everything is to be killed at once: a second signal came.
     pub now: bool,
     /// When those who are still there are named, unless they have been; `None`: nobody is.
@@ -73,6 +73,24 @@ pub enum Reason {
 }
 
 impl Shutdown {
+    pub(super) fn new(reason: Reason, received: Option<Received>, budget: Budget, now: Moment) -> Self {
+        Self {
+            began: now,
+            reason,
+            received,
+            received_at: now,
+            now: false,
+            half_at: budget.length().and_then(|length| now.checked_add(length / 2)),
+            kill_at: budget.time_to_kill().and_then(|time| now.checked_add(time)),
+            ends_at: budget.time_to_record().and_then(|time| now.checked_add(time)),
+            over_at: None,
+            active: Vec::new(),
+            time_after: Vec::new(),
+            strays: Strays::default(),
+            sweep: None,
+        }
+    }
+
     pub(super) fn deadline(&self) -> Option<Moment> {
         let sweep = self.sweep.as_ref().map(|sweep| sweep.deadline(self.ends_at));
         sweep.unwrap_or(self.ends_at).into_iter().chain(self.half_at).min()
@@ -98,26 +116,13 @@ impl Core {
         now: Moment,
         out: &mut Vec<Action>,
     ) {
-        let budget = self.plan.budget;
-        let is_active =
-            |id: &ProgramId| self.programs[id.0].leader().is_some() && !self.plan.programs[id.0].is_server();
         let shutdown = Shutdown {
-            began: now,
-            reason,
-            received,
-            received_at: now,
-            now: false,
-            half_at: budget.length().and_then(|length| now.checked_add(length / 2)),
-            kill_at: budget.time_to_kill().and_then(|time| now.checked_add(time)),
-            ends_at: budget.time_to_record().and_then(|time| now.checked_add(time)),
-            active: self.ids().filter(is_active).collect(),
+            active: self.active(),
             time_after: self.order.time_after(&self.plan.programs, |id| match self.programs[id.0].state {
                 State::Running { .. } | State::Leaderless { pgid: None } => self.need_from(id, 0),
                 _ => Duration::ZERO,
             }),
-            strays: Strays::default(),
-            sweep: None,
-            over_at: None,
+            ..Shutdown::new(reason, received, self.plan.budget, now)
         };
         self.note(now, None, "shutdown");
         if self.hears(Level::Info) {
@@ -131,6 +136,13 @@ impl Core {
         self.squeeze_running_cascades(now);
         self.squeeze_calls(now);
         self.record_by(now);
+    }
+
+    /// Those that are alive, for the record.
+    pub(super) fn active(&self) -> Vec<ProgramId> {
+        let alive =
+            self.programs().filter(|(_, spec, program)| program.leader().is_some() && !spec.is_server());
+        alive.map(|(id, ..)| id).collect()
     }
 
     /// A signal asks for what is under way already for another reason.
@@ -267,17 +279,6 @@ impl Core {
         }
         self.record_due = None;
         out.push(Action::Finish(code));
-    }
-
-    /// Gives up deciding: a bug was met, and the runtime ends everything by itself. What is known is still recorded.
-    pub fn abandon(&mut self, now: Moment) {
-        if self.shutdown.is_none() {
-            self.begin_shutdown(Reason::InternalError, None, now, &mut Vec::new());
-        }
-        if let Some(shutdown) = &mut self.shutdown {
-            shutdown.reason = Reason::InternalError;
-        }
-        self.finished = true;
     }
 
     /// runinit's own code.

@@ -1,7 +1,8 @@
-//! After a panic: everything ends, without the core.
+//! After a panic: everything ends, without the core. That is only told, for the record, as long as it bears it: the bug may
+//! be in there.
 
 use super::Runtime;
-use crate::core::budget::Moment;
+use crate::core::Core;
 use crate::core::event::Look;
 use crate::core::process::Pid;
 use crate::core::shutdown::INTERNAL_ERROR;
@@ -25,36 +26,53 @@ impl Runtime {
         let kill_at = began + budget.time_to_kill().unwrap_or(LONGEST_GRACE);
         let ends_at = began + budget.length().unwrap_or(LONGEST_GRACE) + LOOK_EVERY;
         log::error!("runinit has met a bug of its own; stopping everything");
+        let mut is_sane = true;
+        self.tell_core(&mut is_sane, |core| core.abandon(began));
         let mut asked = BTreeSet::new();
         let mut arrived = Vec::new();
-        while self.now() < ends_at {
-            let Some(left) = self.who_is_left() else { break };
-            if self.now() >= kill_at {
+        let mut told = None;
+        let left = loop {
+            let left = self.who_is_left(&mut is_sane);
+            let now = self.now();
+            if left.alone || now >= ends_at {
+                break left;
+            }
+            let signal = if now < kill_at { Signal::TERM } else { Signal::KILL };
+            if told.replace(signal) != Some(signal) {
+                self.tell_core(&mut is_sane, |core| core.all_are_told(signal, now));
+            }
+            if signal == Signal::KILL {
                 self.kill_all(&left);
             } else {
                 self.ask_all(&left, &mut asked);
             }
             self.signals.wait(Some(LOOK_EVERY), &mut arrived);
             arrived.clear();
-        }
-        let now: Moment = self.now();
-        // The bug may be in there.
+        };
+        let now = self.now();
+        let _ = catch_unwind(AssertUnwindSafe(|| self.core.end_abandoned(left.others, now)));
         let _ = catch_unwind(AssertUnwindSafe(|| self.drain_outputs()));
-        let recorded = catch_unwind(AssertUnwindSafe(|| {
-            self.core.abandon(now);
-            self.record(true);
-        }));
-        if recorded.is_err() {
+        if catch_unwind(AssertUnwindSafe(|| self.record(true))).is_err() {
             log::error!("the record could not be written either");
         }
         let _ = catch_unwind(AssertUnwindSafe(|| self.write_last_words()));
         u8::try_from(INTERNAL_ERROR).unwrap_or(u8::MAX)
     }
 
-    /// Everybody but runinit, when those who have ended are reaped; `None`: nobody is left.
-    fn who_is_left(&self) -> Option<Look> {
-        while reap::reap(&mut reap::Changed::default()) == reap::Left::Perhaps {}
-        Some(processes::look(self.own)).filter(|look| !look.alone)
+    /// What panics once is not asked again.
+    fn tell_core(&mut self, is_sane: &mut bool, told: impl FnOnce(&mut Core)) {
+        if *is_sane {
+            *is_sane = catch_unwind(AssertUnwindSafe(|| told(&mut self.core))).is_ok();
+        }
+    }
+
+    /// Everybody but runinit, when those who have ended are reaped.
+    fn who_is_left(&mut self, is_sane: &mut bool) -> Look {
+        let mut changed = reap::Changed::default();
+        while reap::reap(&mut changed) == reap::Left::Perhaps {}
+        let now = self.now();
+        self.tell_core(is_sane, |core| core.have_ended(&changed.reaped, now));
+        processes::look(self.own)
     }
 
     /// Each is asked once, however late it came.
