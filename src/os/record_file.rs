@@ -30,8 +30,11 @@ impl RecordFile {
     /// `WouldBlock`: another runinit writes there. Else the directory is missing or cannot be written, or something is
     /// there that is no regular file.
     pub fn lock(path: &Path) -> io::Result<Self> {
-        // rename(2) would put a file in place of a device or a pipe, or of a link that leads to one, as /dev/stdout does.
-        if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        // rename(2) would put a file in place of a device or a pipe, or of a link that leads to one.
+        let is_other = std::fs::metadata(path).is_ok_and(|there| !there.is_file());
+        // As /dev/stdout is, whatever that is at the moment.
+        let is_descriptor = || std::fs::read_link(path).is_ok_and(|target| target.starts_with("/proc"));
+        if is_other || is_descriptor() {
             return Err(regular_file::is_none());
         }
         let lock = lock(path)?;
@@ -116,6 +119,7 @@ mod tests {
     use super::*;
     use nix::sys::stat::Mode as Bits;
     use nix::unistd::mkfifo;
+    use std::os::fd::AsRawFd;
     use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
     use std::os::unix::net::UnixListener;
 
@@ -149,9 +153,10 @@ mod tests {
         let path = |name: &str| directory.path().join(name);
         mkfifo(&path("fifo"), Bits::S_IRWXU).unwrap();
         let _listener = UnixListener::bind(path("socket")).unwrap();
-        // As /dev/stdout is, where standard output is a pipe.
         symlink(path("fifo"), path("link")).unwrap();
-        for name in ["fifo", "socket", "link", "."] {
+        let file = File::create(path("file")).unwrap();
+        symlink(format!("/proc/self/fd/{}", file.as_raw_fd()), path("stdout")).unwrap();
+        for name in ["fifo", "socket", "link", "stdout", "."] {
             let error = RecordFile::lock(&path(name)).unwrap_err();
             assert_eq!(error.to_string(), "this is no regular file", "{name}");
             assert!(!beside(&path(name), ".lock").exists(), "{name}");
