@@ -228,6 +228,19 @@ fn words_and_environment_and_directory_come_as_they_were_written() -> Tested {
 }
 
 #[test]
+fn what_is_too_long_for_tmux_is_told_with_its_limit() -> Tested {
+    let text = agent("main", "exec sleep 1000", "main = true");
+    let mut running = fleet(&(text + &format!("env = {{ K = \"{}\" }}\n", "v".repeat(20_000))))?;
+    running.end_with(126)?;
+    ensure!(
+        running.stderr().contains("which takes 16 KiB of both together"),
+        "{}",
+        running.explain("unsaid")
+    );
+    Ok(())
+}
+
+#[test]
 fn an_interactive_shell_stops_without_waiting_for_the_whole_cascade() -> Tested {
     let text = "[shutdown]\nbudget = \"60s\"\n[[program]]\nname = \"bash\"\ncommand = [\"bash\", \"--norc\", \"-i\"]\n\
                 tmux = { session = \"s\" }\nstop = [{ signal = \"TERM\", wait = \"50s\" }]\n";

@@ -413,7 +413,13 @@ impl Runtime {
 
 /// Why tmux has not started a session, in its own words.
 fn no_session(answer: &str) -> SpawnFailure {
-    let why = answer.lines().last().unwrap_or("tmux said nothing");
+    let why = match answer.lines().last().unwrap_or("tmux said nothing") {
+        // The most that its client hands over (`MAX_IMSGSIZE`, imsg.h).
+        "command too long" => {
+            "command and environment are too long for tmux, which takes 16 KiB of both together"
+        }
+        why => why,
+    };
     // "no server running on", "server exited unexpectedly", "lost server", "error connecting to"
     let is_gone = why.contains("server") || why.starts_with("error connecting");
     let kind = if is_gone { SpawnFailureKind::NoRoom } else { SpawnFailureKind::NotExecutable };

@@ -165,8 +165,8 @@ fn unformatted(word: &OsStr) -> OsString {
 
 /// A word that ends in a semicolon would end the command (tmux(1), "Parsing syntax").
 fn escaped(word: &OsStr) -> OsString {
-    match word.to_str().and_then(|text| text.strip_suffix(';')) {
-        Some(text) => format!("{text}\\;").into(),
+    match word.as_bytes().strip_suffix(b";") {
+        Some(text) => OsString::from_vec([text, b"\\;"].concat()),
         None => word.to_owned(),
     }
 }
