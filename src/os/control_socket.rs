@@ -45,7 +45,7 @@ impl ControlSocket {
             io::ErrorKind::WouldBlock => io::Error::from(io::ErrorKind::AddrInUse),
             _ => error,
         })?;
-        clear(path)?;
+        remove_dead(path)?;
         let socket = new_socket()?;
         let address = UnixAddr::new(path)?;
         // 0600 from the first moment on: there is no later one at which nobody could have connected yet.
@@ -129,7 +129,10 @@ fn new_socket() -> nix::Result<OwnedFd> {
 
 /// Removes a socket on which nobody listens. A connection to it is refused; one to a living socket is taken, or waits in
 /// its queue (EAGAIN where that is full).
-fn clear(path: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// Somebody listens (`AddrInUse`), it is no socket, or it cannot be removed.
+pub fn remove_dead(path: &Path) -> io::Result<()> {
     match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),

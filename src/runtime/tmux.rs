@@ -11,7 +11,7 @@ use crate::core::signal::Signal;
 use crate::os::kernel_session::{self, KernelSession};
 use crate::os::poller::{Interest, Token};
 use crate::os::spawn::{self, Surroundings};
-use crate::os::{kill, pipe, processes};
+use crate::os::{control_socket, kill, pipe, processes};
 use crate::tmux::{self, Ended, Pane, Session, Version};
 use nix::errno::Errno;
 use std::collections::BTreeMap;
@@ -398,14 +398,14 @@ impl Runtime {
         }
     }
 
-    /// tmux leaves its sockets behind.
+    /// tmux leaves its sockets behind. One on which somebody listens is another server's.
     pub(super) fn remove_sockets(&self) {
-        let directory = std::env::var_os("TMUX_TMPDIR");
+        let directory = std::env::var_os("TMUX_TMPDIR").filter(|directory| !directory.is_empty());
         for (_, spec, program) in self.core.programs() {
             if let (Kind::TmuxServer(socket), Some(_), None) = (&spec.kind, program.pid, program.group()) {
                 let path = socket.path(directory.as_deref().map(Path::new), nix::unistd::getuid().as_raw());
                 // It may never have been made.
-                let _ = std::fs::remove_file(path);
+                let _ = control_socket::remove_dead(&path);
             }
         }
     }
