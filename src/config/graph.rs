@@ -6,14 +6,18 @@ use super::report::Report;
 use crate::core::plan::ProgramId;
 use std::collections::BTreeMap;
 
+/// The loop reads a configuration too, and comparing a name with those of a large fleet takes time. Whoever has more names
+/// wrong than this has made one mistake, and not so many.
+const MOST_HINTS: usize = 20;
+
 /// Turns the names in `after` into the programs that have them.
 pub(super) fn connect(report: &Report<'_>, drafts: &mut [Draft<'_>]) {
     let ids = names(report, drafts);
-    let known: Vec<&str> = ids.keys().map(String::as_str).collect();
+    let mut hints = Hints { known: ids.keys().map(String::as_str).collect(), made: BTreeMap::new() };
     for (index, draft) in drafts.iter_mut().enumerate() {
         for (place, name) in &draft.after {
             match ids.get(*name).copied() {
-                None => place.complain(format!("there is no program {name:?}{}", hint(name, &known))),
+                None => place.complain(format!("there is no program {name:?}{}", hints.about(name))),
                 Some(ProgramId(id)) if id == index => place.complain(itself(name, draft.after_is_default)),
                 Some(id) if draft.program.after.contains(&id) => {}
                 Some(id) => draft.program.after.push(id),
@@ -22,6 +26,21 @@ pub(super) fn connect(report: &Report<'_>, drafts: &mut [Draft<'_>]) {
     }
     for circle in circles(drafts) {
         report_circle(report, drafts, &circle);
+    }
+}
+
+/// What wrong names are told to be like, each made once: programs share their defaults.
+struct Hints<'a> {
+    known: Vec<&'a str>,
+    made: BTreeMap<&'a str, String>,
+}
+
+impl<'a> Hints<'a> {
+    fn about(&mut self, name: &'a str) -> &str {
+        if self.made.len() < MOST_HINTS {
+            self.made.entry(name).or_insert_with(|| hint(name, &self.known));
+        }
+        self.made.get(name).map_or("", String::as_str)
     }
 }
 

@@ -9,9 +9,21 @@ pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     if word.len() > LONGEST {
         return None;
     }
-    let slips = (word.len() / 3).max(1);
-    let distances = known.iter().map(|k| (distance(&word, k), *k));
-    distances.filter(|(d, k)| *d <= slips && *d < k.len()).min_by_key(|(d, _)| *d).map(|(_, k)| k)
+    let mut slips = (word.len() / 3).max(1);
+    let mut rows = Rows::default();
+    let mut nearest = None;
+    for &known in known {
+        if let Some(distance) = rows.distance(&word, known, slips).filter(|distance| *distance < known.len())
+        {
+            nearest = Some(known);
+            // Only what is nearer still takes its place.
+            match distance.checked_sub(1) {
+                Some(fewer) => slips = fewer,
+                None => break,
+            }
+        }
+    }
+    nearest
 }
 
 /// `(did you mean "..."?)` with a space before it, or nothing.
@@ -19,25 +31,45 @@ pub(crate) fn hint(word: &str, known: &[&str]) -> String {
     nearest(word, known).map_or_else(String::new, |near| format!(" (did you mean {near:?}?)"))
 }
 
-/// How many characters have to be put in, left out, changed, or swapped with their neighbour.
-fn distance(word: &[char], known: &str) -> usize {
-    let mut before_last: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=word.len()).collect();
-    let mut previous = None;
-    for (row, k) in known.chars().map(|c| c.to_ascii_lowercase()).enumerate() {
-        let mut this = vec![row + 1];
-        for (column, &w) in word.iter().enumerate() {
-            let changed = last[column] + usize::from(w != k);
-            let mut best = changed.min(last[column + 1] + 1).min(this[column] + 1);
-            if column > 0 && previous == Some(w) && word[column - 1] == k {
-                best = best.min(before_last[column - 1] + 1);
-            }
-            this.push(best);
+/// Room for a comparison, used again for the next one.
+#[derive(Default)]
+struct Rows {
+    before_last: Vec<usize>,
+    last: Vec<usize>,
+    this: Vec<usize>,
+}
+
+impl Rows {
+    /// How many characters have to be put in, left out, changed, or swapped with their neighbour; `None`: more than `most`.
+    fn distance(&mut self, word: &[char], known: &str, most: usize) -> Option<usize> {
+        if known.chars().count().abs_diff(word.len()) > most {
+            return None;
         }
-        before_last = std::mem::replace(&mut last, this);
-        previous = Some(k);
+        let Self { before_last, last, this } = self;
+        last.clear();
+        last.extend(0..=word.len());
+        let mut previous = None;
+        for (row, k) in known.chars().map(|c| c.to_ascii_lowercase()).enumerate() {
+            this.clear();
+            this.push(row + 1);
+            for (column, &w) in word.iter().enumerate() {
+                let changed = last[column] + usize::from(w != k);
+                let mut best = changed.min(last[column + 1] + 1).min(this[column] + 1);
+                if column > 0 && previous == Some(w) && word[column - 1] == k {
+                    best = best.min(before_last[column - 1] + 1);
+                }
+                this.push(best);
+            }
+            // No row after it has a smaller number.
+            if this.iter().all(|distance| *distance > most) {
+                return None;
+            }
+            std::mem::swap(before_last, last);
+            std::mem::swap(last, this);
+            previous = Some(k);
+        }
+        Some(last[word.len()]).filter(|distance| *distance <= most)
     }
-    last[word.len()]
 }
 
 #[cfg(test)]
@@ -62,6 +94,12 @@ mod tests {
     }
 
     #[test]
+    fn the_nearest_is_taken_and_of_two_the_first() {
+        assert_eq!(nearest("agent-12", &["agent-99", "agent-21", "agent-13", "agent-12"]), Some("agent-12"));
+        assert_eq!(nearest("agent-12", &["agent-99", "agent-21", "agent-13"]), Some("agent-21"));
+    }
+
+    #[test]
     fn other_words_are_left_alone() {
         for word in ["", "x", "xy", "colour", "working_directory", &"c".repeat(1000)] {
             assert_eq!(nearest(word, &KEYS), None, "{word}");
@@ -70,10 +108,11 @@ mod tests {
 
     #[test]
     fn the_distance_counts_each_slip_once() {
-        let distance = |a: &str, b| distance(&a.chars().collect::<Vec<_>>(), b);
-        assert_eq!(distance("", "abc"), 3);
-        assert_eq!(distance("kitten", "sitting"), 3);
-        assert_eq!(distance("ab", "ba"), 1);
-        assert_eq!(distance("same", "same"), 0);
+        let distance = |a: &str, b, most| Rows::default().distance(&a.chars().collect::<Vec<_>>(), b, most);
+        for (a, b, slips) in [("", "abc", 3), ("kitten", "sitting", 3), ("ab", "ba", 1), ("same", "same", 0)]
+        {
+            assert_eq!(distance(a, b, slips), Some(slips), "{a} {b}");
+            assert!(slips == 0 || distance(a, b, slips - 1).is_none(), "{a} {b}");
+        }
     }
 }

@@ -245,6 +245,23 @@ fn circles_are_found_each_once_and_nothing_else_is() {
 }
 
 #[test]
+fn hints_about_names_are_made_for_the_first_few() {
+    let program = |name: &str, after: &str| format!("[[program]]\nname = {name:?}\nshell = \"x\"\n{after}");
+    let fleet: String = (100..1100).map(|n| program(&format!("agent-{n}"), "")).collect();
+    let wrong: Vec<String> = (100..3100).map(|n| format!("agnet-{n}")).collect();
+    let found = refusals(&(fleet.clone() + &program("late", &format!("after = {wrong:?}"))));
+    assert_eq!(found.len(), 101);
+    assert!(
+        found[0].ends_with("there is no program \"agnet-100\" (did you mean \"agent-100\"?)"),
+        "{}",
+        found[0]
+    );
+    assert_eq!(found.iter().filter(|told| told.contains("did you mean")).count(), 20);
+    let found = refusals(&(String::from("[defaults]\nafter = [\"agnet-100\"]\n") + &fleet));
+    assert_eq!(found, ["2:10: there is no program \"agnet-100\" (did you mean \"agent-100\"?)"]);
+}
+
+#[test]
 fn every_slip_outside_of_programs_is_told_exactly() {
     for (line, expected) in [
         ("[progam]", "1:2: unknown key \"progam\" (did you mean \"program\"?)"),
