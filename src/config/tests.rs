@@ -245,6 +245,18 @@ fn circles_are_found_each_once_and_nothing_else_is() {
 }
 
 #[test]
+fn a_signal_s_number_is_in_any_base() {
+    for number in ["21", "0x15", "0o25", "0b1_0101"] {
+        let fleet = good(&program(&format!("stop = [{{ signal = {number}, wait = \"1s\" }}]")));
+        assert_eq!(
+            fleet.programs[0].stop[0].action,
+            StepAction::Signal(Signal::new(21).unwrap()),
+            "{number}"
+        );
+    }
+}
+
+#[test]
 fn hints_about_names_are_made_for_the_first_few() {
     let program = |name: &str, after: &str| format!("[[program]]\nname = {name:?}\nshell = \"x\"\n{after}");
     let fleet: String = (100..1100).map(|n| program(&format!("agent-{n}"), "")).collect();

@@ -109,7 +109,7 @@ impl<'a> Value<'a> {
 
     pub(super) fn signal(self) -> Option<Signal> {
         if let DeValue::Integer(number) = self.item.get_ref() {
-            let signal = number.as_str().parse().ok().and_then(Signal::new);
+            let signal = i32::from_str_radix(number.as_str(), number.radix()).ok().and_then(Signal::new);
             return signal.or_else(|| self.refuse(format!("there is no signal {number}; they are 1 to 64")));
         }
         let text = self.any_text("a signal such as \"SIGTERM\"")?;
