@@ -4,16 +4,23 @@ mod support;
 
 use libc::SIGTERM;
 use serde_json::json;
-use support::{Outcome, Place, Running, Stage, Tested, ensure, runinit};
+use support::{Outcome, Place, Running, Stage, Tested, ensure, runinit, words};
 
 /// Starts a fleet. In its text `@say` is a shell's words that append a line to the file `said`, and `@dir` is where that
 /// is.
 fn fleet(text: &str) -> Result<Running, String> {
+    fleet_by(&[], text)
+}
+
+/// The same, by a command that becomes its arguments.
+fn fleet_by(by: &[&str], text: &str) -> Result<Running, String> {
     let stage = Stage::new(Place::Below)?;
     let text = text.replace("@say", ">>@dir/said echo").replace("@dir", stage.path("").trim_end_matches('/'));
     stage.write("fleet.toml", &text, 0o644)?;
     let (config, record) = (stage.path("fleet.toml"), stage.path("record"));
-    stage.start(runinit(&["--config", &config, "--state-file", &record], &[]))
+    let mut command = words(by.iter().copied());
+    command.extend(runinit(&["--config", &config, "--state-file", &record], &[]));
+    stage.start(command)
 }
 
 fn program(name: &str, shell: &str, more: &str) -> String {
@@ -74,6 +81,24 @@ fn a_word_on_the_notify_socket_makes_ready() -> Tested {
     let say = r#"python3 -c 'import os, socket; s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 s.sendto(b"STATUS=soon\nREADY=1", "\0" + os.environ["NOTIFY_SOCKET"][1:])'"#;
     Ok(starts_after_ready("{ notify = true }", &format!("sleep 0.2; @say ready; {say}"))?)
+}
+
+#[test]
+fn more_descriptors_than_there_is_room_for_do_not_drown_the_word_that_they_come_with() -> Tested {
+    let say = r#"import os, socket, time
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.connect("\0" + os.environ["NOTIFY_SOCKET"][1:])
+for word in (b"STATUS=soon", b"READY=1"):
+    socket.send_fds(s, [word], [0] * 200)
+time.sleep(1000)"#;
+    let text = program("first", &format!("exec python3 -c '{say}'"), "ready = { notify = true }")
+        + &sayer("second", "after = [\"first\"]");
+    let running = fleet_by(&["sh", "-c", "ulimit -n 64 && exec \"$@\"", "sh"], &text)?;
+    running.wait_for_line("said", "second")?;
+    let open = std::fs::read_dir(format!("/proc/{}/fd", running.init()?.pid)).map_err(|e| e.to_string())?;
+    let count = open.count();
+    ensure!(count < 32, "{count} descriptors are open");
+    Ok(stop(running, 0)?)
 }
 
 #[test]

@@ -1,15 +1,13 @@
 //! What programs say about themselves: the datagrams of `sd_notify(3)`.
 
+use super::raw;
 use crate::core::event::Notice;
 use crate::core::process::Pid;
 use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, UnixCredentials, bind,
-    getsockname, recvmsg, setsockopt, socket, sockopt,
+    AddressFamily, SockFlag, SockType, UnixAddr, bind, getsockname, setsockopt, socket, sockopt,
 };
-use nix::unistd::close;
 use std::ffi::OsString;
-use std::io::IoSliceMut;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::time::Duration;
 
@@ -17,9 +15,6 @@ use std::time::Duration;
 const MESSAGE_LIMIT: usize = 4096;
 /// The longest status that is kept.
 const STATUS_LIMIT: usize = 200;
-
-/// The most descriptors that come with a message (`SCM_MAX_FD`, unix(7)).
-const MOST_DESCRIPTORS: usize = 253;
 
 /// One program's `NOTIFY_SOCKET`.
 #[derive(Debug)]
@@ -67,30 +62,8 @@ impl NotifySocket {
     pub fn read(&self) -> Option<Message> {
         // On the heap: inlined, it would lie in the loop's frame for ever.
         let mut buffer = vec![0; MESSAGE_LIMIT];
-        // A sender may attach descriptors. Without room for them nothing that comes along would be told, not even the sender.
-        let mut control = nix::cmsg_space!(UnixCredentials, [RawFd; MOST_DESCRIPTORS]);
-        let mut slices = [IoSliceMut::new(&mut buffer)];
-        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
-        let received =
-            recvmsg::<UnixAddr>(self.socket.as_raw_fd(), &mut slices, Some(&mut control), flags).ok()?;
-        let length = received.bytes;
-        let mut credentials = None;
-        for message in received.cmsgs().ok()? {
-            match message {
-                ControlMessageOwned::ScmCredentials(sender) => credentials = Some(sender),
-                // They are nobody's, and new here.
-                ControlMessageOwned::ScmRights(descriptors) => {
-                    for descriptor in descriptors {
-                        let _ = close(descriptor);
-                    }
-                }
-                _ => {}
-            }
-        }
-        let credentials = credentials?;
-        let sender = Pid::new(credentials.pid())?;
-        let uid = credentials.uid();
-        Some(Message { sender, uid, notices: parse(&buffer[..length.min(MESSAGE_LIMIT)]) })
+        let (length, sender, uid) = raw::receive(self.socket.as_fd(), &mut buffer).ok()?;
+        Some(Message { sender: Pid::new(sender)?, uid, notices: parse(&buffer[..length]) })
     }
 }
 
@@ -122,7 +95,7 @@ fn microseconds(word: &str) -> Option<Duration> {
 mod tests {
     use super::*;
     use nix::fcntl::OFlag;
-    use nix::sys::socket::{ControlMessage, sendmsg};
+    use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
     use std::io::IoSlice;
     use std::os::linux::net::SocketAddrExt;
     use std::os::unix::net::{SocketAddr, UnixDatagram};

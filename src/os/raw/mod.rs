@@ -3,10 +3,12 @@
 
 mod birth;
 mod confine;
+mod message;
 mod namespace;
 
 pub(super) use birth::{Birth, BirthFailure, NUMBER_ROOM, Stage, spawn};
 pub(super) use confine::{Confine, Keep, Step, bounding_set, capabilities, limit, nice};
+pub(super) use message::receive;
 pub(super) use namespace::{accompany, return_children, unshare_children};
 
 use libc::{c_char, c_int};
