@@ -34,10 +34,7 @@ impl Wait {
     /// `None`: it has to be waited for.
     pub(super) fn outcome(&self, core: &Core) -> Option<Outcome> {
         match self {
-            Self::Reloaded(text) => {
-                let is_settled = core.programs().all(|(_, _, program)| program.fate == Fate::Stays);
-                (is_settled || core.shutdown().is_some()).then(|| Ok(text.clone()))
-            }
+            Self::Reloaded(text) => reloaded(core, text),
             Self::Gone(id, name) => match find(core, *id, name) {
                 Some((_, Program { state: State::Survived { .. }, .. })) => Some(Err(survived(name))),
                 Some(_) => None,
@@ -64,6 +61,20 @@ fn find<'a>(core: &'a Core, id: ProgramId, name: &str) -> Option<(&'a plan::Prog
 
 fn survived(name: &str) -> String {
     format!("{name}: it is still there after SIGKILL")
+}
+
+fn reloaded(core: &Core, text: &str) -> Option<Outcome> {
+    let leaving = core.programs().filter(|(_, _, program)| program.fate != Fate::Stays);
+    let (survivors, others): (Vec<_>, Vec<_>) =
+        leaving.partition(|(_, _, program)| matches!(program.state, State::Survived { .. }));
+    if !others.is_empty() && core.shutdown().is_none() {
+        return None;
+    }
+    if survivors.is_empty() {
+        return Some(Ok(text.to_owned()));
+    }
+    let survivors: Vec<String> = survivors.iter().map(|(_, spec, _)| survived(&spec.name)).collect();
+    Some(Err(format!("{text}\n{}", survivors.join("\n"))))
 }
 
 fn stopped(name: &str, program: &Program) -> Option<Outcome> {
@@ -105,13 +116,63 @@ fn started(
         (State::Waiting { .. }, _) if program.restarting.count > restarts => {
             super::status::problem(core, spec, program)
         }
-        (State::Stopping { .. } | State::Survived { .. }, _)
-            if program.fault.is_some() || program.restarting.is_used_up =>
-        {
+        (State::Stopping { .. }, _) if program.fault.is_some() || program.restarting.is_used_up => {
             super::status::problem(core, spec, program)
         }
+        (State::Survived { .. }, _) => return Some(Err(survived(name))),
         _ if core.shutdown().is_some() => Some("runinit is stopping".to_owned()),
         _ => return None,
     };
     Some(Err(format!("{name}: {}", why.unwrap_or_else(|| "it was not started".to_owned()))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::budget::Budget;
+    use crate::core::commanding::Command;
+    use crate::core::event::Event;
+    use crate::core::plan::{Launch, Plan, Step};
+    use crate::core::process::Pid;
+    use crate::core::signal::Signal;
+    use std::time::Duration;
+
+    const FIRST: ProgramId = ProgramId(0);
+
+    fn plan(names: &[&str]) -> Plan {
+        let program = |name: &&str| {
+            let stop = vec![Step::signal(Signal::KILL, Duration::from_secs(1))];
+            plan::Program { stop, ..plan::Program::new(name, Launch::default()) }
+        };
+        Plan::new(names.iter().map(program).collect(), Budget::Within(Duration::from_secs(9)))
+    }
+
+    /// Two programs that run when this happens, and what somebody hears of it who waits for this, before SIGKILL was waited
+    /// for in vain and after.
+    fn outcomes(event: Event, wait: &Wait) -> [Option<Outcome>; 2] {
+        let mut core = Core::new(plan(&["web", "db"]));
+        let mut out = Vec::new();
+        core.step(Event::Tick, Moment::ZERO, &mut out);
+        for (id, pid) in [(0, 100), (1, 101)] {
+            let spawned = Event::Spawned(ProgramId(id), Ok(Pid::new(pid).unwrap()));
+            core.step(spawned, Moment::ZERO, &mut out);
+        }
+        core.step(event, Moment::ZERO, &mut out);
+        [0, 2].map(|seconds| {
+            core.step(Event::Tick, Duration::from_secs(seconds), &mut out);
+            wait.outcome(&core)
+        })
+    }
+
+    #[test]
+    fn nobody_waits_for_what_has_survived() {
+        let why = || "web: it is still there after SIGKILL".to_owned();
+        let started = Wait::Started(FIRST, "web".to_owned(), Moment::ZERO, 0);
+        let asked = Event::Asked(Command::Restart(FIRST));
+        assert_eq!(outcomes(asked, &started), [None, Some(Err(why()))]);
+
+        let reloaded = Wait::Reloaded("read again".to_owned());
+        let changed = Event::Reloaded(Box::new(plan(&["db"])));
+        assert_eq!(outcomes(changed, &reloaded), [None, Some(Err("read again\n".to_owned() + &why()))]);
+    }
 }
