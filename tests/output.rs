@@ -2,7 +2,7 @@
 
 mod support;
 
-use libc::{SIGTERM, SIGUSR1};
+use libc::{SIGHUP, SIGTERM, SIGUSR1};
 use serde_json::Value;
 use std::io::{PipeReader, Read as _};
 use std::path::Path;
@@ -380,6 +380,26 @@ fn two_hundred_programs_are_heard_with_few_descriptors() -> Tested {
         ensure!(said(&stderr, &format!("{name} ")) == ["error"], "{stderr}");
     }
     Ok(())
+}
+
+#[test]
+fn programs_that_a_reload_brings_are_heard_with_few_descriptors_too() -> Tested {
+    let one = |n: usize| program(&format!("p{n}"), "ulimit -Sn; exec sleep 1000", "output = \"prefix\"");
+    let fleet =
+        |count| "[init]\nreload_signal = \"SIGHUP\"\n".to_owned() + &(0..count).map(one).collect::<String>();
+    let stage = Stage::new(Place::Below)?;
+    write(&stage, &fleet(1))?;
+    let mut command = words(["sh", "-c", "ulimit -Sn 256 && exec \"$@\"", "sh"]);
+    command.extend(runinit(&["--config", &stage.path("fleet.toml")], &[]));
+    let (config, count) = (stage.file("fleet.toml"), 160);
+    let mut running = stage.start(command)?;
+    let heard = || running.stdout().lines().filter(|line| line.ends_with("| 256")).count();
+    running.wait_for("the first", || heard() == 1)?;
+    std::fs::write(config, fleet(count)).map_err(|e| e.to_string())?;
+    running.signal(SIGHUP)?;
+    running.wait_for("all of them", || heard() == count)?;
+    running.signal(SIGTERM)?;
+    Ok(running.end_with(0)?)
 }
 
 #[test]

@@ -43,7 +43,7 @@ use crate::os::poller::{Poller, Token};
 use crate::os::reap::{self, Changed, Left};
 use crate::os::signals::{Arrived, Inherited, Signals};
 use crate::os::terminal::Terminal;
-use crate::os::{descriptors, inheritance, processes};
+use crate::os::{inheritance, processes};
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -143,7 +143,6 @@ pub fn run(mut setup: Setup) -> u8 {
     if let Some(log) = &mut setup.termination_log {
         log.look();
     }
-    let descriptors = descriptors::make_room_for(setup.plan.programs.len());
     let cgroups = marks.use_cgroups(setup.own);
     let mut runtime = Runtime {
         outputs: Outputs::default(),
@@ -156,7 +155,7 @@ pub fn run(mut setup: Setup) -> u8 {
         signals: setup.signals,
         poller: Poller::default(),
         hearing: Hearing::default(),
-        inherited: Inherited { descriptors, ..setup.inherited },
+        inherited: setup.inherited,
         terminal: setup.terminal,
         recorder: setup.recorder,
         termination_log: setup.termination_log,

@@ -11,7 +11,7 @@ use crate::core::signal::Signal;
 use crate::os::output::Writers;
 use crate::os::spawn::Surroundings;
 use crate::os::terminal::{self, Terminal};
-use crate::os::{kill, pipe, processes, signals, spawn};
+use crate::os::{descriptors, kill, pipe, processes, signals, spawn};
 use nix::errno::Errno;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
@@ -20,7 +20,10 @@ impl Runtime {
     /// Does it, and says what came of it where the core wants to know.
     pub(super) fn perform(&mut self, action: Action) -> Option<Event> {
         match action {
-            Action::Spawn(id) => Some(self.begin_start(id)),
+            Action::Spawn(id) => {
+                self.make_room();
+                Some(self.begin_start(id))
+            }
             Action::Call(id, question) => Some(self.call(id, question)),
             Action::Hear(id, exit) => self.hear(id, exit),
             Action::RunStep(id, step) => Some(Event::StepSpawned(id, self.spawn_step(id, step))),
@@ -103,6 +106,12 @@ impl Runtime {
                 None
             }
         }
+    }
+
+    /// For as many programs as there are by now. They all get the limits that runinit was given.
+    fn make_room(&mut self) {
+        let came_in = descriptors::make_room_for(self.core.plan().programs.len());
+        self.inherited.descriptors = self.inherited.descriptors.or(came_in);
     }
 
     pub(super) fn spawn(&mut self, id: ProgramId) -> Result<Pid, SpawnFailure> {
