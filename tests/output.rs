@@ -5,6 +5,7 @@ mod support;
 use libc::{SIGHUP, SIGTERM, SIGUSR1};
 use serde_json::Value;
 use std::io::{PipeReader, Read as _};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use support::pty::Pty;
@@ -312,6 +313,30 @@ fn a_reader_that_comes_back_misses_nothing() -> Tested {
         let lines = said(&text, &format!("{name} ")).join("\n") + "\n";
         ensure!(lines == numbers(100_000), "{name}: {} lines", lines.lines().count());
     }
+    Ok(())
+}
+
+#[test]
+fn those_who_connect_at_the_end_make_nobody_busy_while_the_reader_is_waited_for() -> Tested {
+    let control = "[init]\ncontrol_socket = \"@dir/control\"\n".to_owned();
+    let (mut running, _reader) =
+        stalled(&(control + &program("a", "exec seq 1 1000000", "output = \"prefix\"")))?;
+    wait_until_quiet(&running)?;
+    let init = running.init()?.pid;
+    let before = ticks(init);
+    running.signal(SIGTERM)?;
+    let (mut clients, mut used) = (Vec::new(), 0);
+    running.wait_for("the end", || {
+        // No more than can wait there, or this would wait too.
+        if clients.len() < 50 {
+            clients.extend(UnixStream::connect(running.file("control")));
+        }
+        used = used.max(ticks(init));
+        running.has_ended()
+    })?;
+    running.end_with(0)?;
+    ensure!(!clients.is_empty(), "nobody has connected");
+    ensure!(used - before < 20, "it was busy for {} ticks", used - before);
     Ok(())
 }
 

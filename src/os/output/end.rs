@@ -21,13 +21,13 @@ pub enum Left {
 }
 
 impl Outputs {
-    /// The end has come: only what is in the pipes now is still read, and by [`Self::drain`] alone.
+    /// The end has come: only what is in the pipes now is still read, and by [`Self::drain`] alone. The poller lets go of
+    /// everything, also of what is others': nobody serves it any more, and it would be told of again and again.
     pub fn begin_end(&mut self, poller: &mut Poller) {
-        for place in 0..self.pipes.len() {
-            self.hold(place, poller);
-            if let Some(pipe) = &mut self.pipes[place] {
-                pipe.last_words = 0;
-            }
+        *poller = Poller::default();
+        self.own.iter_mut().for_each(Outgoing::stop_waiting);
+        for pipe in self.pipes.iter_mut().flatten() {
+            pipe.last_words = 0;
         }
     }
 

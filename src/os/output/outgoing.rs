@@ -60,6 +60,11 @@ impl Outgoing {
         self.lines.is_empty()
     }
 
+    /// The poller waits for nothing any more.
+    pub(super) fn stop_waiting(&mut self) {
+        self.is_waiting = false;
+    }
+
     /// From now on everything is lost that the reader does not take at once.
     pub(super) fn give_up(&mut self) {
         self.is_given_up = true;
