@@ -7,8 +7,9 @@ use super::raw;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{MsgFlags, send};
 use nix::sys::stat::{Mode, SFlag, fstat};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 /// A pipe takes a write of this size whole or not at all (`PIPE_BUF`, pipe(7)).
 pub const AT_ONCE: usize = 4096;
@@ -30,7 +31,9 @@ enum Way {
     Own(OwnedFd),
     /// A file, which never makes anybody wait. It is not opened again, as that would begin at its beginning.
     File,
-    /// What cannot be opened again (a socket, a pipe without /proc): asked before each write.
+    /// A socket, which cannot be opened again, but each write says that it is not to wait.
+    Socket,
+    /// Else what cannot be opened again (a pipe without /proc): asked before each write.
     Shared,
 }
 
@@ -41,6 +44,7 @@ impl Outlet {
             fstat(raw::standard(number)).map(|stat| SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT);
         let way = match kind {
             Ok(SFlag::S_IFREG) => Way::File,
+            Ok(SFlag::S_IFSOCK) => Way::Socket,
             Ok(SFlag::S_IFIFO | SFlag::S_IFCHR) => {
                 let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
                 let path = format!("/proc/self/fd/{number}");
@@ -83,6 +87,9 @@ impl Outlet {
         }
         match self.way {
             Way::Own(_) | Way::File => nix::unistd::write(self.as_fd(), bytes),
+            Way::Socket => {
+                send(self.as_fd().as_raw_fd(), bytes, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL)
+            }
             Way::Shared if takes_some(self.as_fd()) => {
                 nix::unistd::write(self.as_fd(), &bytes[..bytes.len().min(AT_ONCE)])
             }
@@ -95,7 +102,7 @@ impl AsFd for Outlet {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match &self.way {
             Way::Own(descriptor) => descriptor.as_fd(),
-            Way::File | Way::Shared => raw::standard(self.number),
+            Way::File | Way::Socket | Way::Shared => raw::standard(self.number),
         }
     }
 }
@@ -103,4 +110,33 @@ impl AsFd for Outlet {
 fn takes_some(descriptor: BorrowedFd<'_>) -> bool {
     let mut descriptors = [PollFd::new(descriptor, PollFlags::POLLOUT)];
     poll(&mut descriptors, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+    use nix::unistd::read;
+
+    #[test]
+    fn a_socket_is_never_waited_for() {
+        let (writing, reading) =
+            socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::empty()).unwrap();
+        let outlet = Outlet::find(writing.as_raw_fd());
+        assert!(matches!(outlet.way, Way::Socket));
+        let mut written = 0;
+        let refusal = loop {
+            match outlet.write(&[0; AT_ONCE]) {
+                Ok(count) => written += count,
+                Err(errno) => break errno,
+            }
+        };
+        assert_eq!(refusal, Errno::EAGAIN);
+        while written > 0 {
+            written -= read(&reading, &mut [0; AT_ONCE]).unwrap();
+        }
+        assert_eq!(outlet.write(b"more"), Ok(4));
+        drop(reading);
+        assert_eq!(outlet.write(b"more"), Err(Errno::EPIPE));
+    }
 }
