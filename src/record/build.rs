@@ -2,6 +2,7 @@
 
 use super::{
     Entry, Exit, Phase, Program, Reaped, Record, SCHEMA, Signal, Signals, Step, Stray, Survivor, TmuxServer,
+    last_output,
 };
 use crate::core::budget::Moment;
 use crate::core::masks::{Masks, SignalSet};
@@ -34,7 +35,7 @@ pub fn build(core: &Core, last_lines: &LastLines<'_>, clock: Clock, now: Moment)
     let name = |id: ProgramId| core.plan().programs[id.0].name.clone();
     let sweep = shutdown.and_then(|shutdown| shutdown.sweep.as_ref());
     let received = shutdown.and_then(|shutdown| shutdown.received.as_ref());
-    Record {
+    let mut record = Record {
         schema: SCHEMA,
         phase: match shutdown {
             None => Phase::Running,
@@ -91,7 +92,9 @@ pub fn build(core: &Core, last_lines: &LastLines<'_>, clock: Clock, now: Moment)
                 event: entry.event.clone(),
             })
             .collect(),
-    }
+    };
+    last_output::fit(&mut record.programs);
+    record
 }
 
 fn build_program(spec: &plan::Program, program: &program::Program, clock: Clock, times: Times) -> Program {

@@ -1,6 +1,7 @@
 //! The record, `shutdown_state.json`: what happened, for people and programs.
 
 mod build;
+mod last_output;
 mod read;
 
 pub use build::{Clock, LastLines, build};
