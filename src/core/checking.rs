@@ -125,13 +125,12 @@ impl Core {
         now: Moment,
         out: &mut Vec<Action>,
     ) {
-        let Some(asked) = &mut self.programs[id.0].asking.asked else { return };
-        match pid {
-            Some(pid) => {
-                asked.command = Some(pid);
-                self.children.insert(pid, Child::CheckCommand(id));
-            }
-            None => self.on_answer(id, false, now, out),
+        let Some(pid) = pid else { return self.on_answer(id, false, now, out) };
+        self.children.insert(pid, Child::CheckCommand(id));
+        match &mut self.programs[id.0].asking.asked {
+            Some(asked) => asked.command = Some(pid),
+            // What else came of that step has stopped the program: another's end, say, that ends everything.
+            None => out.extend(pid.group().map(Action::KillCommand)),
         }
     }
 
@@ -348,6 +347,18 @@ mod tests {
         bench.at(40_000);
         bench.step(Event::Checked(FIRST, false));
         assert!(is_term_sent(&mut bench));
+    }
+
+    #[test]
+    fn a_check_whose_answer_is_not_awaited_any_more_is_ended_as_soon_as_it_is_known() {
+        let mut bench = Bench::new(with_health());
+        bench.at(10_000);
+        bench.signal(Signal::TERM);
+        bench.asked();
+        let pid = Pid::new(500).unwrap();
+        bench.step(Event::CheckSpawned(FIRST, Some(pid)));
+        assert_eq!(bench.asked(), [Action::KillCommand(pid.group().unwrap())]);
+        assert!(bench.core.is_child(pid));
     }
 
     #[test]

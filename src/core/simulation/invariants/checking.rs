@@ -26,6 +26,9 @@ impl Rules {
         now: Moment,
         actions: &[Action],
     ) -> Verdict {
+        if let Event::CheckSpawned(_, Some(pid)) = event {
+            ensure!(core.is_child(*pid), "nobody knows of check {pid}");
+        }
         for (id, spec, before, after) in self.changes(core) {
             let asked = actions.iter().filter(|action| matches!(action, Action::Ask(of, _) if *of == id));
             let is_asked = before.asking.asked.is_some() && is_running(before);
