@@ -113,44 +113,48 @@ pub fn look_before(launch: &Launch) -> Result<(), SpawnFailure> {
 fn explain(launch: &Launch, failure: Option<BirthFailure>, errno: Errno) -> SpawnFailure {
     let name = command(launch);
     let why = errno.desc();
-    let (kind, message) = match failure.map(|failure| failure.stage) {
+    let stage = failure.map(|failure| failure.stage);
+    let kind = match stage {
         // fork(2): EAGAIN is a limit on processes, ENOMEM memory or a PID namespace that is closing.
-        None => (SpawnFailureKind::NoRoom, format!("cannot start {name}: no new process: {why}")),
-        Some(Stage::Group) => {
-            (SpawnFailureKind::NotExecutable, format!("cannot start {name} in its own group: {why}"))
-        }
-        Some(Stage::Standard) => {
-            let message = format!("cannot start {name} with its descriptors: {why}");
-            (SpawnFailureKind::NotExecutable, message)
-        }
+        None => SpawnFailureKind::NoRoom,
+        Some(Stage::Exec) if matches!(errno, Errno::ENOENT | Errno::ENOTDIR) => SpawnFailureKind::NotFound,
+        // setresuid(2) and execve(2): EAGAIN is the user's limit on processes.
+        Some(_) => kind_of(errno),
+    };
+    let message = match stage {
+        None => format!("cannot start {name}: no new process: {why}"),
+        Some(Stage::Group) => format!("cannot start {name} in its own group: {why}"),
+        Some(Stage::Standard) => format!("cannot start {name} with its descriptors: {why}"),
         Some(Stage::Cwd) => {
             let cwd = launch.cwd.as_deref().unwrap_or(std::path::Path::new("/")).display();
-            (SpawnFailureKind::NotExecutable, format!("cannot start {name} in {cwd}: {why}"))
+            format!("cannot start {name} in {cwd}: {why}")
         }
         Some(Stage::Confine(step)) => {
-            // setresuid(2): EAGAIN is the user's limit on processes, which may have room again.
-            let kind = match errno {
-                Errno::EAGAIN | Errno::ENOMEM => SpawnFailureKind::NoRoom,
-                _ => SpawnFailureKind::NotExecutable,
-            };
             let step = confine::describe(step, &launch.confinement);
-            (kind, format!("cannot start {name}: {step}: {why}"))
+            format!("cannot start {name}: {step}: {why}")
         }
-        Some(Stage::Interpreter) => (
-            SpawnFailureKind::NotExecutable,
-            format!("cannot run {name}: the interpreter it names does not exist"),
-        ),
-        Some(Stage::Exec) if matches!(errno, Errno::ENOENT | Errno::ENOTDIR) => {
-            (SpawnFailureKind::NotFound, format!("cannot run {name}: no such command"))
+        Some(Stage::Interpreter) => format!("cannot run {name}: the interpreter it names does not exist"),
+        Some(Stage::Exec) if kind == SpawnFailureKind::NotFound => {
+            format!("cannot run {name}: no such command")
         }
-        Some(Stage::Exec)
-            if matches!(errno, Errno::EAGAIN | Errno::ENOMEM | Errno::ENFILE | Errno::EMFILE) =>
-        {
-            (SpawnFailureKind::NoRoom, format!("cannot run {name}: {why}"))
-        }
-        Some(Stage::Exec) => (SpawnFailureKind::NotExecutable, format!("cannot run {name}: {why}")),
+        Some(Stage::Exec) => format!("cannot run {name}: {why}"),
     };
     SpawnFailure { kind, errno: errno as i32, message }
+}
+
+/// What it means for a start that something it needs was refused: what there is no room for now may find some soon.
+pub fn kind_of(errno: Errno) -> SpawnFailureKind {
+    match errno {
+        Errno::EAGAIN | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE | Errno::ENOSPC | Errno::EDQUOT => {
+            SpawnFailureKind::NoRoom
+        }
+        _ => SpawnFailureKind::NotExecutable,
+    }
+}
+
+/// A start that failed before there was a process: what could not be done for it, and why.
+pub fn refused(what: &str, errno: Errno) -> SpawnFailure {
+    SpawnFailure { kind: kind_of(errno), errno: errno as i32, message: format!("{what}: {}", errno.desc()) }
 }
 
 /// The system's own words for an error.

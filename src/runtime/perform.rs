@@ -2,7 +2,7 @@
 
 use super::Runtime;
 use crate::core::action::{Action, Purpose, Target};
-use crate::core::event::{Event, GroupState, SpawnFailure, SpawnFailureKind};
+use crate::core::event::{Event, GroupState, SpawnFailure};
 use crate::core::plan::{Launch, Leads, Plan, ProgramId, Stdin, StepAction};
 use crate::core::policy::{Check, Ready, ReadyBy};
 use crate::core::process::Pid;
@@ -116,17 +116,14 @@ impl Runtime {
 
     pub(super) fn spawn(&mut self, id: ProgramId) -> Result<Pid, SpawnFailure> {
         let output = self.open_output(id)?;
-        let no_room = |what: &str, errno: Errno| SpawnFailure {
-            kind: SpawnFailureKind::NoRoom,
-            errno: errno as i32,
-            message: format!("cannot open {what}: {}", errno.desc()),
-        };
-        let voice =
-            self.give_voice(id).map_err(|errno| no_room("what it says that it is ready by", errno))?;
+        let voice = self
+            .give_voice(id)
+            .map_err(|errno| spawn::refused("cannot open what it says that it is ready by", errno))?;
         let launch = &self.core.plan().programs[id.0].launch;
         let variables: Vec<_> = voice.environment.into_iter().chain(self.mark(id)).collect();
         let cgroup = self.entrance(id);
-        let stdin = open_stdin(launch).map_err(|errno| no_room("its standard input", errno))?;
+        let stdin =
+            open_stdin(launch).map_err(|errno| spawn::refused("cannot open its standard input", errno))?;
         let surroundings = Surroundings {
             inherited: self.inherited,
             variables: &variables,

@@ -179,23 +179,13 @@ impl Runtime {
     /// The command line that starts a session. What tmux would not tell of is looked at before: it starts in another directory
     /// if it has to, and knows a command that is not there by its exit alone.
     fn start_in(&mut self, id: ProgramId, session: &Session) -> Result<Vec<OsString>, SpawnFailure> {
-        kernel_session::watch(self.own).map_err(|errno| SpawnFailure {
-            kind: match errno {
-                Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM => SpawnFailureKind::NoRoom,
-                _ => SpawnFailureKind::NotExecutable,
-            },
-            errno: errno as i32,
-            message: format!(
-                "cannot watch a program in tmux (pidfd_open, Linux 5.3 or later): {}",
-                errno.desc()
-            ),
+        kernel_session::watch(self.own).map_err(|errno| {
+            spawn::refused("cannot watch a program in tmux (pidfd_open, Linux 5.3 or later)", errno)
         })?;
         spawn::look_before(&self.core.plan().programs[id.0].launch)?;
-        let voice = self.give_voice(id).map_err(|errno| SpawnFailure {
-            kind: SpawnFailureKind::NoRoom,
-            errno: errno as i32,
-            message: format!("cannot open what it says that it is ready by: {}", errno.desc()),
-        })?;
+        let voice = self
+            .give_voice(id)
+            .map_err(|errno| spawn::refused("cannot open what it says that it is ready by", errno))?;
         let launch = &self.core.plan().programs[id.0].launch;
         let mut env = launch.env.clone();
         env.extend(voice.environment);
@@ -253,13 +243,9 @@ impl Runtime {
     }
 
     fn run_client(&self, argv: Vec<OsString>) -> Result<(Pid, OwnedFd), SpawnFailure> {
-        let no_room = |errno: Errno| SpawnFailure {
-            kind: SpawnFailureKind::NoRoom,
-            errno: errno as i32,
-            message: format!("cannot ask tmux: {}", errno.desc()),
-        };
-        let answer = pipe::to_read_at_the_end().map_err(no_room)?;
-        let nothing = pipe::nothing_to_read().map_err(no_room)?;
+        let refused = |errno| spawn::refused("cannot ask tmux", errno);
+        let answer = pipe::to_read_at_the_end().map_err(refused)?;
+        let nothing = pipe::nothing_to_read().map_err(refused)?;
         let launch = Launch { argv, ..Launch::default() };
         let surroundings = Surroundings {
             inherited: self.inherited,

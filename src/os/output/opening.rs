@@ -4,10 +4,10 @@ use super::lines::Lines;
 use super::rotating_file::RotatingFile;
 use super::voice::{From, Kind, Voice};
 use super::{Outputs, Pipe};
-use crate::core::event::{SpawnFailure, SpawnFailureKind};
+use crate::core::event::SpawnFailure;
 use crate::core::plan::{Output, OutputFile, Program, ProgramId};
 use crate::os::poller::{Interest, Poller, Token};
-use crate::os::{pipe, raw};
+use crate::os::{pipe, raw, spawn};
 use nix::errno::Errno;
 use nix::unistd::{Uid, fchown, isatty};
 use std::io;
@@ -82,7 +82,8 @@ impl Outputs {
         if let Some(mut before) = self.voices.insert(id, voice) {
             self.take_over(id, &mut before);
         }
-        let mut open = |from| self.open_pipe(id, from, poller).map_err(no_room);
+        let refused = |errno| spawn::refused("cannot open a pipe for its output", errno);
+        let mut open = |from| self.open_pipe(id, from, poller).map_err(refused);
         let stdout = open(From::Stdout)?;
         let stderr = if is_one { None } else { Some(open(From::Stderr)?) };
         let writers = Writers { stdout, stderr };
@@ -148,19 +149,9 @@ fn coloured() -> [bool; 2] {
     [1, 2].map(|number| !is_refused && isatty(raw::standard(number)) == Ok(true))
 }
 
-fn no_room(errno: Errno) -> SpawnFailure {
-    let message = format!("cannot open a pipe for its output: {}", errno.desc());
-    SpawnFailure { kind: SpawnFailureKind::NoRoom, errno: errno as i32, message }
-}
-
+/// The disk may have room again soon; what is open already goes on without.
 fn cannot_open(path: &str, error: &io::Error) -> SpawnFailure {
-    let kind = match error.raw_os_error().map(Errno::from_raw) {
-        // The disk may have room again soon; what is open already goes on without.
-        Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::ENOSPC | Errno::EDQUOT) => {
-            SpawnFailureKind::NoRoom
-        }
-        _ => SpawnFailureKind::NotExecutable,
-    };
     let errno = error.raw_os_error().unwrap_or_default();
+    let kind = spawn::kind_of(Errno::from_raw(errno));
     SpawnFailure { kind, errno, message: format!("cannot write its output to {path}: {error}") }
 }
