@@ -5,11 +5,10 @@ use runinit::cli::personality::{self, Answer, Call};
 use runinit::cli::{self, Cleaning, Command, Options, Run};
 use runinit::config::{Diagnostic, Reading};
 use runinit::core::plan::{Plan, Program};
-use runinit::core::process::Pid;
 use runinit::core::shutdown::INTERNAL_ERROR;
 use runinit::explain::Screen;
 use runinit::os::terminal::Terminal;
-use runinit::os::{powers, signals, stdio, subreaper};
+use runinit::os::{powers, processes, signals, stdio, subreaper};
 use runinit::record::Clock;
 use runinit::runtime::{self, Load, Recorder, Setup};
 use runinit::{check, config, control, drill, explain, logging, printing};
@@ -73,7 +72,7 @@ fn start(run: Run, load: Load) -> u8 {
     // Different in every container; nothing depends on how good it is.
     plan.seed =
         SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |t| u64::from(t.subsec_nanos()));
-    let Some(own) = own_pid() else { return manner.refused };
+    let Some(own) = processes::own() else { return manner.refused };
     let is_init = own.number() == 1;
     let (signals, inherited) = match signals::take_over() {
         Ok(taken) => taken,
@@ -185,13 +184,13 @@ fn clean_by_hand(options: Options, is_dry: bool) -> u8 {
         }
         Err(diagnostics) => return refuse(&diagnostics),
     };
-    let Some(own) = own_pid() else { return BAD_USAGE };
+    let Some(own) = processes::own() else { return BAD_USAGE };
     printing::exit_code(cli::hygiene::clean_for_people(&errand, own), 0)
 }
 
 /// For the init that this process is a child of.
 fn clean_for_init() -> u8 {
-    match (cli::hygiene::errand_of_init(std::io::stdin()), own_pid()) {
+    match (cli::hygiene::errand_of_init(std::io::stdin()), processes::own()) {
         (Ok(errand), Some(own)) => {
             cli::hygiene::clean_for_init(&errand, own, std::io::stdout());
             0
@@ -202,10 +201,6 @@ fn clean_for_init() -> u8 {
         }
         (Ok(_), None) => BAD_USAGE,
     }
-}
-
-fn own_pid() -> Option<Pid> {
-    Pid::new(std::process::id().cast_signed())
 }
 
 fn refuse(diagnostics: &[Diagnostic]) -> u8 {

@@ -161,7 +161,7 @@ fn stop(started: &mut Started, interruption: &Interruption) -> Result<ExitStatus
 
 /// False while SIGTERM would be lost: as PID 1 a signal that it does not listen for yet (`pid_namespaces(7)`), else it itself.
 fn is_listening(started: &Started) -> bool {
-    let own = Pid::new(std::process::id().cast_signed());
+    let own = processes::own();
     let fleet = Pid::new(started.child.id().cast_signed());
     let masks = own.zip(fleet).and_then(|(own, fleet)| processes::masks(own, fleet));
     masks.is_none_or(|masks| masks.blocked.contains(Signal::TERM))

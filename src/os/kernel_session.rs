@@ -73,7 +73,7 @@ impl KernelSession {
 
     /// Those who live, each looked at when it is asked for. `None` if /proc does not tell.
     fn members(self) -> Option<impl Iterator<Item = Pid>> {
-        if !processes::is_own_proc(own()?) {
+        if !processes::is_own_proc(processes::own()?) {
             return None;
         }
         let is_anothers = !self.is_led && self.has(self.number.number());
@@ -94,12 +94,10 @@ pub fn session_of(number: i32) -> Option<i32> {
     getsid(Some(nix::unistd::Pid::from_raw(number))).ok().map(nix::unistd::Pid::as_raw)
 }
 
-fn own() -> Option<Pid> {
-    Pid::new(std::process::id().cast_signed())
-}
-
 fn ignores(pid: Pid, signal: Signal) -> bool {
-    own().and_then(|own| processes::masks(own, pid)).is_some_and(|masks| masks.ignored.contains(signal))
+    processes::own()
+        .and_then(|own| processes::masks(own, pid))
+        .is_some_and(|masks| masks.ignored.contains(signal))
 }
 
 /// A descriptor that is readable once a process has ended, whoever's child it is.
@@ -142,7 +140,7 @@ mod tests {
 
     #[test]
     fn an_end_is_seen_by_somebody_who_is_not_the_parent() {
-        let pid = Pid::new(std::process::id().cast_signed()).expect("a pid");
+        let pid = processes::own().expect("a pid");
         assert!(watch(pid).is_ok());
         assert_eq!(watch(Pid::new(i32::MAX).expect("a pid")).unwrap_err(), Errno::ESRCH);
     }

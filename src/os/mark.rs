@@ -86,7 +86,7 @@ impl Marks {
     /// True if a run before this one has started this process as this program, and it leads its kernel session still.
     /// Whoever has got its number since is somebody else.
     pub fn is_left(&self, pid: Pid, program: &str) -> bool {
-        let own = Pid::new(std::process::id().cast_signed());
+        let own = processes::own();
         own.is_some_and(processes::is_own_proc)
             && kernel_session::session_of(pid.number()) == Some(pid.number())
             && environment(pid).is_some_and(|environment| self.is_earlier(&environment, program))

@@ -20,6 +20,11 @@ const DEPTH: usize = 64;
 /// `PF_KTHREAD` of the flags in /proc/PID/stat: seen only by the init of a whole machine.
 const KERNEL_THREAD: u64 = 0x0020_0000;
 
+/// This process.
+pub fn own() -> Option<Pid> {
+    Pid::new(std::process::id().cast_signed())
+}
+
 /// Looks for everybody that runinit has to see ended: as PID 1 the whole namespace, below it its own descendants.
 pub fn look(own: Pid) -> Look {
     look_with(own, |ours| vec![None; ours.len()])
