@@ -2,6 +2,7 @@
 
 use crate::core::budget::Budget;
 use crate::core::confinement::{Identity, User};
+use crate::core::duration::ms;
 use crate::core::order::Order;
 use crate::core::plan::{Plan, Program, ProgramId, Step, StepAction};
 use crate::core::share;
@@ -204,11 +205,8 @@ fn longest_chain<'a>(programs: &'a [Program], killed_at: &[Duration]) -> Vec<&'a
 
 /// A duration without the digits that nobody reads.
 fn duration(duration: Duration) -> String {
-    let readable = if duration < Duration::from_millis(1) {
-        duration
-    } else {
-        Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
-    };
+    let readable =
+        if duration < Duration::from_millis(1) { duration } else { Duration::from_millis(ms(duration)) };
     format_duration(readable).to_string()
 }
 

@@ -27,6 +27,11 @@ pub fn parse_some(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Whole milliseconds.
+pub fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,6 +7,7 @@
 use super::Core;
 use super::action::{Action, Target};
 use super::budget::{Budget, Moment};
+use super::duration::ms;
 use super::event::Received;
 use super::plan::{End, ProgramId};
 use super::program::{State, StoppedBy};
@@ -344,8 +345,7 @@ impl Core {
 
 /// A duration for people, to the millisecond.
 pub(super) fn format_ms(duration: Duration) -> String {
-    let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    humantime::format_duration(Duration::from_millis(ms)).to_string()
+    humantime::format_duration(Duration::from_millis(ms(duration))).to_string()
 }
 
 #[cfg(test)]

@@ -5,11 +5,12 @@ use super::{
     last_output,
 };
 use crate::core::budget::Moment;
+use crate::core::duration::ms;
 use crate::core::masks::{Masks, SignalSet};
 use crate::core::plan::ProgramId;
 use crate::core::shutdown::Reason;
 use crate::core::{Core, ReapCount, plan, process, program};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// The wall clock as it was when runinit started: a clock that is set later does not change the order of things.
 #[derive(Clone, Copy, Debug)]
@@ -186,8 +187,4 @@ fn reason(reason: Reason) -> &'static str {
         Reason::ProgramFailed(_) => "program_failed",
         Reason::InternalError => "internal_error",
     }
-}
-
-fn ms(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

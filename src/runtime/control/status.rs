@@ -3,6 +3,7 @@
 use super::super::Runtime;
 use crate::control::protocol::{self, Status};
 use crate::core::budget::Moment;
+use crate::core::duration::ms;
 use crate::core::plan::{self, Kind, ProgramId};
 use crate::core::process::Pid;
 use crate::core::program::{Fault, Hold, Program, Readiness, State, StoppedBy};
@@ -180,8 +181,4 @@ pub(super) fn problem(core: &Core, spec: &plan::Program, program: &Program) -> O
         State::Stopping { .. } | State::Closing | State::Leaderless { .. } | State::Ended => because(),
         State::Running { .. } | State::Starting { .. } => None,
     }
-}
-
-fn ms(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
