@@ -8,7 +8,7 @@ use crate::core::budget::Moment;
 use crate::core::duration::ms;
 use crate::core::masks::{Masks, SignalSet};
 use crate::core::plan::ProgramId;
-use crate::core::shutdown::Reason;
+use crate::core::shutdown::{Reason, Shutdown};
 use crate::core::{Core, ReapCount, plan, process, program};
 use std::time::SystemTime;
 
@@ -33,8 +33,6 @@ pub fn build(core: &Core, last_lines: &LastLines<'_>, clock: Clock, now: Moment)
     let shutdown = core.shutdown();
     let began = shutdown.map(|shutdown| shutdown.began);
     let times = Times { zero: began.unwrap_or_default(), now };
-    let name = |id: ProgramId| core.plan().programs[id.0].name.clone();
-    let sweep = shutdown.and_then(|shutdown| shutdown.sweep.as_ref());
     let received = shutdown.and_then(|shutdown| shutdown.received.as_ref());
     let mut record = Record {
         schema: SCHEMA,
@@ -55,7 +53,7 @@ pub fn build(core: &Core, last_lines: &LastLines<'_>, clock: Clock, now: Moment)
         budget_ms: core.plan().budget.length().map(ms),
         elapsed_ms: began.map_or(0, |began| ms(now.saturating_sub(began))),
         exit_code: core.is_finished().then(|| core.exit_code()),
-        active_tasks: shutdown.map_or(Vec::new(), |s| s.active.iter().copied().map(name).collect()),
+        active_tasks: shutdown.map_or(Vec::new(), |s| s.active.iter().map(|id| name(core, *id)).collect()),
         programs: core
             .programs()
             .filter(|(_, spec, _)| !spec.is_server())
@@ -66,36 +64,46 @@ pub fn build(core: &Core, last_lines: &LastLines<'_>, clock: Clock, now: Moment)
             })
             .collect(),
         tmux_servers: core.programs().filter_map(|(_, spec, program)| server(spec, program)).collect(),
-        strays: shutdown.map_or(Vec::new(), |shutdown| {
-            let stray = |(pid, stray): (process::Pid, &crate::core::strays::Stray)| Stray {
-                pid: pid.number(),
-                command: stray.command.clone(),
-                program: stray.program.map(name),
-                stopped_by: stray.stopped_by().to_string(),
-            };
-            shutdown.strays.iter().map(stray).collect()
-        }),
-        survivors: sweep.filter(|_| core.is_finished()).map_or(Vec::new(), |sweep| {
-            let survivor = |other: &crate::core::event::Other| Survivor {
-                pid: other.pid.number(),
-                command: other.command.clone(),
-                state: other.state,
-            };
-            sweep.others.iter().map(survivor).collect()
-        }),
+        strays: shutdown.map_or(Vec::new(), |shutdown| strays(core, shutdown)),
+        survivors: shutdown.filter(|_| core.is_finished()).map_or(Vec::new(), survivors),
         reaped: core.reaped().into(),
-        timeline: core
-            .timeline()
-            .entries()
-            .map(|entry| Entry {
-                at_ms: times.since(entry.at),
-                program: entry.program.map(name),
-                event: entry.event.clone(),
-            })
-            .collect(),
+        timeline: timeline(core, times),
     };
     last_output::fit(&mut record.programs);
     record
+}
+
+fn name(core: &Core, id: ProgramId) -> String {
+    core.plan().programs[id.0].name.clone()
+}
+
+fn strays(core: &Core, shutdown: &Shutdown) -> Vec<Stray> {
+    let strays = shutdown.strays.iter().map(|(pid, stray)| Stray {
+        pid: pid.number(),
+        command: stray.command.clone(),
+        program: stray.program.map(|id| name(core, id)),
+        stopped_by: stray.stopped_by().to_string(),
+    });
+    strays.collect()
+}
+
+fn survivors(shutdown: &Shutdown) -> Vec<Survivor> {
+    let others = shutdown.sweep.iter().flat_map(|sweep| &sweep.others);
+    let survivors = others.map(|other| Survivor {
+        pid: other.pid.number(),
+        command: other.command.clone(),
+        state: other.state,
+    });
+    survivors.collect()
+}
+
+fn timeline(core: &Core, times: Times) -> Vec<Entry> {
+    let entries = core.timeline().entries().map(|entry| Entry {
+        at_ms: times.since(entry.at),
+        program: entry.program.map(|id| name(core, id)),
+        event: entry.event.clone(),
+    });
+    entries.collect()
 }
 
 fn build_program(spec: &plan::Program, program: &program::Program, clock: Clock, times: Times) -> Program {
