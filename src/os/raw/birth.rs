@@ -139,23 +139,8 @@ unsafe fn prepare(birth: &Birth) -> Option<(Stage, i32)> {
             // mark.
             libc::write(cgroup, c"0".as_ptr().cast::<c_void>(), 1);
         }
-        for (number, descriptor) in (0..).zip(birth.standard) {
-            if let Some(descriptor) = descriptor
-                && libc::dup2(descriptor, number) < 0
-            {
-                return failed(Stage::Standard);
-            }
-        }
-        // Last, since its number may be that of one of those. dup2(2) onto itself would leave it close-on-exec.
-        if let Some((descriptor, number)) = birth.descriptor {
-            let given = if descriptor == number {
-                libc::fcntl(number, libc::F_SETFD, 0)
-            } else {
-                libc::dup2(descriptor, number)
-            };
-            if given < 0 {
-                return failed(Stage::Standard);
-            }
+        if !give_descriptors(birth) {
+            return failed(Stage::Standard);
         }
     }
     if let Some(wanted) = &birth.confine
@@ -182,6 +167,27 @@ unsafe fn prepare(birth: &Birth) -> Option<(Stage, i32)> {
     }
     set_signal_mask(birth.mask);
     None
+}
+
+/// False: one of them could not be given, and errno says why.
+/// SAFETY: as for `prepare`.
+unsafe fn give_descriptors(birth: &Birth) -> bool {
+    // SAFETY: no memory is passed, and the child has descriptors of its own.
+    unsafe {
+        for (number, descriptor) in (0..).zip(birth.standard) {
+            if let Some(descriptor) = descriptor
+                && libc::dup2(descriptor, number) < 0
+            {
+                return false;
+            }
+        }
+        // Last, since its number may be that of one of those. dup2(2) onto itself would leave it close-on-exec.
+        match birth.descriptor {
+            Some((descriptor, number)) if descriptor == number => libc::fcntl(number, libc::F_SETFD, 0) >= 0,
+            Some((descriptor, number)) => libc::dup2(descriptor, number) >= 0,
+            None => true,
+        }
+    }
 }
 
 /// Enough for the digits of any process id and a NUL.
