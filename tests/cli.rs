@@ -300,6 +300,8 @@ fn what_timeout_sends_twice_is_one_request() -> Tested {
         argv.extend(runinit(&["-v"], &["sh", "-c", script]));
         let mut running = Stage::new(Place::Below)?.start(argv)?;
         running.wait_until_ready()?;
+        // Until timeout waits for its child it does not know whom to signal, and just ends.
+        running.settle()?;
         running.signal(SIGTERM)?;
         running.end_with(3)?;
         ensure!(running.stdout().contains("clean"), "{}", running.explain("it was killed"));
