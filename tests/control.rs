@@ -54,6 +54,8 @@ fn fleet(text: &str) -> Result<Running, String> {
 fn begun(running: Running) -> Result<Running, String> {
     running.wait_for("the socket", || connect(&running).is_ok())?;
     running.wait_for_phase("running")?;
+    // The connections above are closed here; there, when it has heard of it.
+    running.settle()?;
     Ok(running)
 }
 
