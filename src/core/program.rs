@@ -267,6 +267,15 @@ pub enum Fault {
     NoTerminal,
 }
 
+impl Fault {
+    const ALL: [Self; 4] = [Self::NotReady, Self::Unhealthy, Self::Silent, Self::NoTerminal];
+
+    /// The one that an entry of the timeline tells of, if it tells of one.
+    pub fn told_by(event: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|fault| fault.to_string() == event)
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -427,5 +436,18 @@ impl Program {
         if let Some(last) = self.taken.last_mut() {
             last.until.get_or_insert(now);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_known_by_what_is_told_of_it() {
+        for fault in Fault::ALL {
+            assert_eq!(Fault::told_by(&fault.to_string()), Some(fault));
+        }
+        assert_eq!(Fault::told_by("ready"), None);
     }
 }

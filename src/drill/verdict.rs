@@ -3,6 +3,7 @@
 use crate::core::budget::Budget;
 use crate::core::plan::Plan;
 use crate::core::policy::Restart;
+use crate::core::program::Fault;
 use crate::explain::is_kill;
 use crate::record::{Phase, Record};
 use humantime::format_duration;
@@ -83,10 +84,8 @@ fn failures<'a>(record: &'a Record, plan: &Plan) -> Vec<(&'a str, &'a str)> {
         code.is_some_and(|code: i32| program.is_some_and(|program| program.success_codes.contains(&code)))
     };
     let is_failure = |name: &str, event: &str| match event {
-        "could not start"
-        | "not ready in time"
-        | "unhealthy"
-        | "silent for longer than its WATCHDOG_USEC" => true,
+        "could not start" | "ended; nobody knows how" => true,
+        _ if Fault::told_by(event).is_some() => true,
         _ if event.starts_with("not started: ") || event.starts_with("died of ") => true,
         _ => event.starts_with("exited with code ") && !is_success(name, event),
     };

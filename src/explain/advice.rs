@@ -5,6 +5,7 @@ use super::deaf::{cascade, deaf};
 use super::path::{Leg, Who};
 use super::picture::ended;
 use super::times::{signed, time};
+use crate::core::program::Fault;
 use crate::record::{Phase, Program, Record, Step};
 
 /// Steps that took less than this are nobody's concern.
@@ -209,15 +210,17 @@ fn about_life(record: &Record, program: &Program) -> Option<Advice> {
     if let Some(missing) = of_it().find_map(|event| event.strip_prefix("not started: ")) {
         return Some(format!("{name} was never started: {missing}, and it comes after that.").into());
     }
-    for (event, text) in [
-        ("could not start", "could not be started"),
-        ("not ready in time", "was not ready in time, and was stopped for it"),
-        ("unhealthy", "was unhealthy, and was stopped for it"),
-        ("silent for longer than its WATCHDOG_USEC", "did not say that it is alive, and was stopped for it"),
-    ] {
-        if of_it().any(|known| known == event) {
-            return Some(format!("{name} {text}.").into());
-        }
+    if of_it().any(|event| event == "could not start") {
+        return Some(format!("{name} could not be started.").into());
+    }
+    if let Some(fault) = of_it().find_map(Fault::told_by) {
+        let what = match fault {
+            Fault::NotReady => "was not ready in time",
+            Fault::Unhealthy => "was unhealthy",
+            Fault::Silent => "did not say that it is alive",
+            Fault::NoTerminal => "had lost its tmux server",
+        };
+        return Some(format!("{name} {what}, and was stopped for it.").into());
     }
     (program.restarts >= MANY_RESTARTS).then(|| {
         let last =
