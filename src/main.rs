@@ -119,7 +119,9 @@ fn start(run: Run, load: Load) -> u8 {
 }
 
 fn load_again(options: &Options) -> Result<Plan, Vec<String>> {
-    let found = cli::plan(Options { reading: Reading::Running, ..options.clone() });
+    let mut options = options.clone();
+    options.reading = Reading::Running;
+    let found = cli::plan(options);
     let run =
         found.map_err(|diagnostics| diagnostics.iter().map(Diagnostic::to_string).collect::<Vec<_>>())?;
     let refusals = powers::refusals(&run.plan.programs);

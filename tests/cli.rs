@@ -178,6 +178,15 @@ fn bad_signals_are_refused_wherever_they_come_from() -> Tested {
 }
 
 #[test]
+fn a_variable_that_an_option_stands_for_may_make_no_sense() -> Tested {
+    let stage = Stage::new(Place::Below)?.env("RUNINIT_GRACE", "soon").env("RUNINIT_STOP_SIGNAL", "SIGNO");
+    let options = ["--grace", "5s", "--stop-signal", "TERM"];
+    stage.start(runinit(&options, &["sh", "-c", "exit 23"]))?.end_with(23)?;
+    let mut help = Stage::new(Place::Below)?.env("RUNINIT_GRACE", "soon").start(runinit(&["--help"], &[]))?;
+    Ok(help.end_with(0)?)
+}
+
+#[test]
 fn bad_rewrites_are_refused() -> Tested {
     for text in ["TERM", "TERM:", ":INT", "TERM:FOO", "FOO:TERM", "0:TERM", "15:2:3"] {
         refused(&["--rewrite", text], &["sh", "-c", "echo started"], &["--rewrite", text])?;
@@ -397,6 +406,12 @@ fn more_or_less_is_said_on_request() -> Tested {
 #[test]
 fn a_log_filter_that_makes_no_sense_stops_nothing() -> Tested {
     let stage = Stage::new(Place::Below)?.env("RUNINIT_LOG", "no=such=level,,");
+    let mut running = stage.start(runinit(&[], &["sh", "-c", "exit 22"]))?;
+    running.end_with(22)?;
+    let stderr = running.stderr();
+    ensure!(stderr.starts_with("runinit: warning: RUNINIT_LOG: ") && stderr.lines().count() == 1, "{stderr}");
+    let full = std::fs::File::options().write(true).open("/dev/full").map_err(|e| e.to_string())?;
+    let stage = Stage::new(Place::Below)?.env("RUNINIT_LOG", "a=b").complaining_to(full);
     Ok(stage.start(runinit(&[], &["sh", "-c", "exit 22"]))?.end_with(22)?)
 }
 

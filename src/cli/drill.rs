@@ -1,6 +1,6 @@
 //! The words of `runinit drill`.
 
-use super::options::{grace, known, refused, unknown};
+use super::options::{known, refused, unknown};
 use super::surface::subcommand;
 use super::{Command, Environment, Options};
 use crate::core::duration;
@@ -29,7 +29,7 @@ pub(super) fn parse(
     arguments: impl Iterator<Item = OsString>,
     environment: &Environment<'_>,
 ) -> Result<Command, String> {
-    let (options, mut parser): (Options, Parser) = super::options::begin(arguments, environment)?;
+    let (options, mut parser): (Options, Parser) = super::options::begin(arguments, environment);
     let mut drill = Drill { options, ready_within: READY_WITHIN, quiet: false, svg: None };
     let mut file = None;
     while let Some(argument) = parser.next().map_err(|e| refused(&e))? {
@@ -38,8 +38,7 @@ pub(super) fn parse(
             Arg::Long("quiet") => drill.quiet = true,
             Arg::Long("svg") => drill.svg = Some(parser.value().map_err(|e| refused(&e))?.into()),
             Arg::Long("grace") => {
-                let value = parser.value().map_err(|e| refused(&e))?;
-                drill.options.grace = Some(grace(&value, "--grace")?);
+                drill.options.take_grace(&parser.value().map_err(|e| refused(&e))?)?;
             }
             Arg::Long("ready-within") => {
                 let value = parser.value().map_err(|e| refused(&e))?;
@@ -59,5 +58,6 @@ pub(super) fn parse(
     if drill.options.config.is_none() {
         return Err("which fleet? runinit drill FILE".to_owned());
     }
+    drill.options = drill.options.complete()?;
     Ok(Command::Drill(drill))
 }

@@ -7,6 +7,7 @@ use crate::core::budget::Budget;
 use crate::core::plan::Rewrite;
 use crate::core::signal::Signal;
 use lexopt::{Arg, Parser};
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
@@ -46,6 +47,8 @@ pub struct Options {
     pub verbosity: i32,
     /// What stands after `--`.
     pub command: Vec<OsString>,
+    /// What is wrong with a variable, by the name of the option that would be taken in place of it.
+    pub(super) refused: BTreeMap<&'static str, String>,
 }
 
 /// Tells a fleet that this is a drill. It reaches runinits below it, too, as it should.
@@ -57,7 +60,7 @@ pub(super) fn parse(
     arguments: impl Iterator<Item = OsString>,
     environment: &Environment<'_>,
 ) -> Result<Command, String> {
-    let (mut options, mut parser) = begin(arguments, environment)?;
+    let (mut options, mut parser) = begin(arguments, environment);
     while let Some(argument) = parser.next().map_err(|e| refused(&e))? {
         match known(argument, &SURFACE[0])? {
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help(&SURFACE[0])),
@@ -71,14 +74,14 @@ pub(super) fn parse(
     if options.command.is_empty() && options.config.is_none() {
         return Err(format!("nothing to run; {HINT}, or name a fleet with --config FILE"));
     }
-    Ok(Command::Run(options))
+    Ok(Command::Run(options.complete()?))
 }
 
 pub(super) fn parse_check(
     arguments: impl Iterator<Item = OsString>,
     environment: &Environment<'_>,
 ) -> Result<Command, String> {
-    let (mut options, mut parser) = begin(arguments, environment)?;
+    let (mut options, mut parser) = begin(arguments, environment);
     let mut file = None;
     while let Some(argument) = parser.next().map_err(|e| refused(&e))? {
         match known(argument, subcommand("check"))? {
@@ -97,7 +100,7 @@ pub(super) fn parse_check(
     if options.config.is_none() {
         return Err("which configuration? runinit check FILE".to_owned());
     }
-    Ok(Command::Check(options))
+    Ok(Command::Check(options.complete()?))
 }
 
 /// A pass of hygiene.
@@ -118,7 +121,7 @@ pub(super) fn parse_hygiene(
     arguments: impl Iterator<Item = OsString>,
     environment: &Environment<'_>,
 ) -> Result<Command, String> {
-    let (mut options, mut parser) = begin(arguments, environment)?;
+    let (mut options, mut parser) = begin(arguments, environment);
     let mut is_dry = false;
     while let Some(argument) = parser.next().map_err(|e| refused(&e))? {
         // What an init says is not for people, so the table does not have it.
@@ -136,19 +139,19 @@ pub(super) fn parse_hygiene(
     if options.config.is_none() {
         return Err("which configuration? runinit hygiene --config FILE".to_owned());
     }
-    Ok(Command::Clean(Cleaning::ByHand { options: Box::new(options), is_dry }))
+    Ok(Command::Clean(Cleaning::ByHand { options: Box::new(options.complete()?), is_dry }))
 }
 
 /// What the environment and the words after `--` say, and a parser for the words before it.
 pub(super) fn begin(
     arguments: impl Iterator<Item = OsString>,
     environment: &Environment<'_>,
-) -> Result<(Options, Parser), String> {
+) -> (Options, Parser) {
     let arguments: Vec<OsString> = arguments.collect();
     let dashes = arguments.iter().position(|word| word == "--").unwrap_or(arguments.len());
-    let mut options = from_environment(environment)?;
+    let mut options = from_environment(environment);
     options.command = arguments.get(dashes + 1..).unwrap_or_default().to_vec();
-    Ok((options, Parser::from_args(arguments[..dashes].iter().cloned())))
+    (options, Parser::from_args(arguments[..dashes].iter().cloned()))
 }
 
 pub(super) fn refused(error: &lexopt::Error) -> String {
@@ -187,6 +190,11 @@ impl IntoOwnedName for Arg<'_> {
 }
 
 impl Options {
+    /// Nothing more is said: a variable that no option stands for has to make sense.
+    pub(super) fn complete(mut self) -> Result<Self, String> {
+        self.refused.pop_first().map_or(Ok(self), |(_, why)| Err(why))
+    }
+
     fn take(&mut self, name: &Name, parser: &mut Parser) -> Result<(), String> {
         let mut value = || parser.value().map_err(|e| refused(&e));
         match name {
@@ -196,8 +204,11 @@ impl Options {
             Name::Short(letter) => return Err(unknown(&format!("-{letter}"))),
             Name::Long(word) => match word.as_str() {
                 "config" => self.config = Some(value()?.into()),
-                "grace" => self.grace = Some(grace(&value()?, "--grace")?),
-                "stop-signal" => self.stop_signal = Some(signal(&value()?, "--stop-signal")?),
+                "grace" => self.take_grace(&value()?)?,
+                "stop-signal" => {
+                    self.stop_signal = Some(signal(&value()?, "--stop-signal")?);
+                    self.refused.remove("stop-signal");
+                }
                 "rewrite" => self.add_rewrite(&value()?)?,
                 "single-child" => self.single_child = true,
                 "state-file" => self.state_file = Some(value()?.into()),
@@ -205,6 +216,12 @@ impl Options {
                 word => return Err(unknown(&format!("--{word}"))),
             },
         }
+        Ok(())
+    }
+
+    pub(super) fn take_grace(&mut self, value: &OsStr) -> Result<(), String> {
+        self.grace = Some(grace(value, "--grace")?);
+        self.refused.remove("grace");
         Ok(())
     }
 
@@ -219,26 +236,32 @@ impl Options {
     }
 }
 
-fn from_environment(environment: &Environment<'_>) -> Result<Options, String> {
+fn from_environment(environment: &Environment<'_>) -> Options {
     let given = |name: &str| environment(name).filter(|value| !value.is_empty());
     let in_kubernetes = given("KUBERNETES_SERVICE_HOST").is_some();
     let default_grace = std::time::Duration::from_secs(if in_kubernetes { 29 } else { 9 });
-    Ok(Options {
+    let mut refused = BTreeMap::new();
+    Options {
         config: given("RUNINIT_CONFIG").map(PathBuf::from),
-        grace: given("RUNINIT_GRACE").map(|value| grace(&value, "RUNINIT_GRACE")).transpose()?,
+        grace: given("RUNINIT_GRACE").and_then(|value| {
+            grace(&value, "RUNINIT_GRACE").map_err(|why| refused.insert("grace", why)).ok()
+        }),
         in_kubernetes,
         default_grace: Some(Budget::Within(default_grace)),
-        stop_signal: given("RUNINIT_STOP_SIGNAL").map(|v| signal(&v, "RUNINIT_STOP_SIGNAL")).transpose()?,
+        stop_signal: given("RUNINIT_STOP_SIGNAL").and_then(|value| {
+            signal(&value, "RUNINIT_STOP_SIGNAL").map_err(|why| refused.insert("stop-signal", why)).ok()
+        }),
         state_file: given("RUNINIT_STATE_FILE").map(PathBuf::from),
         control: given("RUNINIT_CONTROL").map(PathBuf::from),
         runtime_directory: given("XDG_RUNTIME_DIR"),
         is_drill: given(DRILL).is_some(),
         log: given("RUNINIT_LOG").map(|value| value.to_string_lossy().into_owned()),
+        refused,
         ..Options::default()
-    })
+    }
 }
 
-pub(super) fn grace(value: &OsStr, name: &str) -> Result<Budget, String> {
+fn grace(value: &OsStr, name: &str) -> Result<Budget, String> {
     let text = value.to_string_lossy();
     Budget::parse(&text).map_err(|why| format!("{name} {text}: {why}; write it as 9s, 1m30s or forever"))
 }
