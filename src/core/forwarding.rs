@@ -23,9 +23,9 @@ impl Core {
         }
         if self.plan.stops_on.contains(&signal) {
             self.is_settled = false;
-            match &self.shutdown {
+            match &mut self.shutdown {
                 None => self.begin_shutdown(Reason::Asked, Some(received), now, out),
-                Some(shutdown) if shutdown.is_same_request(&received, now) => {}
+                Some(shutdown) if shutdown.may_be_one_request(&received, now) => shutdown.doubt(now),
                 Some(shutdown) if shutdown.received.is_some() => self.stop_now(now, out),
                 Some(_) => self.join_shutdown(received, now),
             }
@@ -36,6 +36,9 @@ impl Core {
             self.say(Level::Debug, starting, format_args!("{signal} is kept until it has started"), out);
         }
         if signal == Signal::CONT {
+            if let Some(shutdown) = &mut self.shutdown {
+                shutdown.settle_doubt(&received);
+            }
             // First: a program that goes on in the background and reads is stopped at once again (SIGTTIN).
             out.push(Action::GiveTerminal);
         }

@@ -217,6 +217,7 @@ impl Core {
         }
         self.call_again_or_give_up(now, out);
         if self.shutdown.is_some() {
+            self.end_doubt(now, out);
             self.end_overdue_sweep(now, out);
             self.advance_shutdown(now, out);
             self.look_at_half_time(now, out);

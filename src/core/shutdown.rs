@@ -20,9 +20,11 @@ use std::time::Duration;
 /// How long killed processes may take to vanish once everything is to end now.
 const NOW_LASTS: Duration = Duration::from_secs(2);
 
-/// timeout(1) signals its child and then its own group, of which that is a member: two signals, a few microseconds apart,
-/// for one request. No person is as fast.
-const ONE_REQUEST: Duration = Duration::from_millis(20);
+/// timeout(1) signals its child and then its own group, of which that is a member, and has a SIGCONT follow: two signals for one
+/// request. A second one from the same process within this may be such a one.
+const MAY_BE_ONE: Duration = Duration::from_millis(50);
+/// Without that SIGCONT by then, the second signal is one of its own.
+const CONT_FOLLOWS: Duration = Duration::from_millis(25);
 
 /// runinit's own code for a bug of its own.
 pub const INTERNAL_ERROR: i32 = 70;
@@ -38,6 +40,8 @@ pub struct Shutdown {
     pub received: Option<Received>,
     /// When that came.
     pub(super) received_at: Moment,
+    /// A second one means now, unless it turns out by then to have been a part of the first.
+    pub(super) doubted_until: Option<Moment>,
     /// Everything is to be killed at once: a second signal came.
     pub now: bool,
     /// When those who are still there are named, unless they have been; `None`: nobody is.
@@ -80,6 +84,7 @@ impl Shutdown {
             reason,
             received,
             received_at: now,
+            doubted_until: None,
             now: false,
             half_at: budget.length().and_then(|length| now.checked_add(length / 2)),
             kill_at: budget.time_to_kill().and_then(|time| now.checked_add(time)),
@@ -94,18 +99,29 @@ impl Shutdown {
 
     pub(super) fn deadline(&self) -> Option<Moment> {
         let sweep = self.sweep.as_ref().map(|sweep| sweep.deadline(self.ends_at));
-        sweep.unwrap_or(self.ends_at).into_iter().chain(self.half_at).min()
+        sweep.unwrap_or(self.ends_at).into_iter().chain(self.half_at).chain(self.doubted_until).min()
     }
 
-    /// True for a signal that one process has sent twice when it meant it once. A sender in another namespace has no number
-    /// to be known by.
-    pub(super) fn is_same_request(&self, received: &Received, now: Moment) -> bool {
-        let sender =
-            |received: &Received| received.sender.as_ref().map(|sender| sender.pid).filter(|pid| *pid != 0);
+    /// True for a signal that one process may have sent twice when it meant it once. A sender in another namespace has no
+    /// number to be known by.
+    pub(super) fn may_be_one_request(&self, received: &Received, now: Moment) -> bool {
         let is_same = |first: &Received| {
             first.signal == received.signal && sender(first).is_some() && sender(first) == sender(received)
         };
-        self.received.as_ref().is_some_and(is_same) && now < self.received_at + ONE_REQUEST
+        self.received.as_ref().is_some_and(is_same)
+            && self.doubted_until.is_none()
+            && now < self.received_at + MAY_BE_ONE
+    }
+
+    pub(super) fn doubt(&mut self, now: Moment) {
+        self.doubted_until = Some(now + CONT_FOLLOWS);
+    }
+
+    /// The SIGCONT that tells has come, if it is from that process.
+    pub(super) fn settle_doubt(&mut self, cont: &Received) {
+        if self.received.as_ref().and_then(sender) == sender(cont) {
+            self.doubted_until = None;
+        }
     }
 }
 
@@ -163,12 +179,21 @@ impl Core {
             return;
         }
         shutdown.now = true;
+        shutdown.doubted_until = None;
         shutdown.half_at = None;
         shutdown.kill_at = Some(now);
         shutdown.ends_at = Some(shutdown.ends_at.map_or(now + NOW_LASTS, |end| end.min(now + NOW_LASTS)));
         self.tell(Level::Warn, "a second signal: killing everything now", out);
         self.note(now, None, "a second signal: now");
         self.kill_all(now, out);
+    }
+
+    /// No SIGCONT has followed the second signal.
+    pub(super) fn end_doubt(&mut self, now: Moment, out: &mut Vec<Action>) {
+        let doubted_until = self.shutdown.as_ref().and_then(|shutdown| shutdown.doubted_until);
+        if doubted_until.is_some_and(|until| until <= now) {
+            self.stop_now(now, out);
+        }
     }
 
     pub(super) fn is_now(&self) -> bool {
@@ -343,6 +368,11 @@ impl Core {
     }
 }
 
+/// The process that sent a signal, if it has a number here.
+fn sender(received: &Received) -> Option<i32> {
+    received.sender.as_ref().map(|sender| sender.pid).filter(|pid| *pid != 0)
+}
+
 /// A duration for people, to the millisecond.
 pub(super) fn format_ms(duration: Duration) -> String {
     humantime::format_duration(Duration::from_millis(ms(duration))).to_string()
@@ -378,27 +408,50 @@ mod tests {
         }
     }
 
+    fn sent(signal: Signal, pid: i32) -> Event {
+        Event::Signal(Received { signal, sender: Some(Sender { pid, uid: 0, command: None }) })
+    }
+
     #[test]
-    fn the_same_signal_from_the_same_process_at_once_is_no_second_request() {
-        let sent = |signal, pid| Received { signal, sender: Some(Sender { pid, uid: 0, command: None }) };
-        for (second, after_ms, is_now) in [
-            (sent(Signal::TERM, 7), 19, false),
-            (sent(Signal::TERM, 7), 20, true),
-            (sent(Signal::TERM, 8), 0, true),
-            (sent(Signal::INT, 7), 0, true),
-            (Received { signal: Signal::TERM, sender: None }, 0, true),
+    fn the_same_signal_at_once_from_one_process_with_a_sigcont_is_one_request() {
+        let mut bench = Bench::new(vec![program("p")]);
+        for signal in [Signal::TERM, Signal::TERM, Signal::CONT, Signal::CONT] {
+            bench.step(sent(signal, 7));
+        }
+        bench.at(1_000);
+        assert!(!bench.core.shutdown().unwrap().now);
+        bench.step(sent(Signal::TERM, 7));
+        assert!(bench.core.shutdown().unwrap().now, "that one comes much later");
+    }
+
+    #[test]
+    fn a_second_signal_means_now_soon_even_if_it_might_have_been_a_part_of_the_first() {
+        for (signal, pid, cont_from, delay_ms) in [
+            (Signal::TERM, 7, None, 25u64),
+            (Signal::TERM, 7, Some(8), 25),
+            (Signal::TERM, 8, None, 0),
+            (Signal::INT, 7, None, 0),
         ] {
             let mut bench = Bench::new(vec![program("p")]);
-            bench.step(Event::Signal(sent(Signal::TERM, 7)));
-            bench.at(after_ms);
-            bench.step(Event::Signal(second.clone()));
-            assert_eq!(bench.core.shutdown().unwrap().now, is_now, "{second:?} after {after_ms} ms");
+            bench.step(sent(Signal::TERM, 7));
+            bench.step(sent(signal, pid));
+            if let Some(pid) = cont_from {
+                bench.step(sent(Signal::CONT, pid));
+            }
+            bench.at(delay_ms.saturating_sub(1));
+            assert_eq!(bench.core.shutdown().unwrap().now, delay_ms == 0, "{signal} from {pid}");
+            bench.at(delay_ms);
+            assert!(bench.core.shutdown().unwrap().now, "{signal} from {pid}");
         }
+    }
+
+    #[test]
+    fn a_third_signal_leaves_no_doubt() {
         let mut bench = Bench::new(vec![program("p")]);
-        for _ in 0..2 {
-            bench.step(Event::Signal(sent(Signal::TERM, 0)));
+        for _ in 0..3 {
+            bench.step(sent(Signal::TERM, 7));
         }
-        assert!(bench.core.shutdown().unwrap().now, "nobody knows whether the sender is the same");
+        assert!(bench.core.shutdown().unwrap().now);
     }
 
     #[test]
