@@ -306,17 +306,29 @@ fn a_dry_run_only_says_what_it_would_do() -> Tested {
         .task("T1", &json!({"status": "completed", "agents": [{"id": "a", "status": "error"}]}))?
         .task("old", &json!({"status": "completed"}))?
         .aged("old", 8)?
-        .session("claude-agent-T1-a", "exec sleep 1000");
+        .task("used", &json!({"status": "completed", "agents": [{"id": "a", "status": "completed"}]}))?
+        .aged("used", 8)?
+        .session("claude-agent-T1-a", "exec sleep 1000")
+        .session("claude-agent-used-a", "exec sleep 1000");
     let mut running = scene.start(
         "every = \"1h\"\nsessions = { @sessions, update = true }\nworkspaces = { older_than = \"7d\" }\ndry_run = true",
     )?;
-    running.wait_for("the workspace to be told", || said(&running, "would delete workspace old") == 1)?;
-    ensure!(said(&running, "would end session claude-agent-T1-a: T1 says that a is error") == 1, "untold");
-    ensure!(sessions(&running)? == ["claude-agent-T1-a"], "it was ended");
+    let used = "would delete workspace used";
+    running.wait_for("the workspaces to be told", || said(&running, used) == 1)?;
+    for told in [
+        "would end session claude-agent-T1-a: T1 says that a is error",
+        "ws/T1/AGENT_REGISTRY.json that a is terminated",
+        "would delete workspace old",
+    ] {
+        ensure!(said(&running, told) == 1, "{}", running.explain(&format!("untold: {told}")));
+    }
+    ensure!(sessions(&running)? == ["claude-agent-T1-a", "claude-agent-used-a"], "one was ended");
     running.signal(SIGTERM)?;
     ensure!(running.end()?.code == Some(0), "the stop failed");
     ensure!(said(&running, "ended session") == 0, "{}", running.explain("it was ended"));
-    ensure!(running.file("ws/old").exists(), "it was deleted");
+    for workspace in ["ws/old", "ws/used"] {
+        ensure!(running.file(workspace).exists(), "{workspace} was deleted");
+    }
     ensure!(registry(&running, "T1").contains("error"), "it was changed");
     Ok(())
 }

@@ -86,7 +86,7 @@ pub(super) fn look(pass: &Pass<'_>, wanted: &Sessions) -> Result<Server, Trouble
     sessions::list(pass, &wanted.socket)
 }
 
-/// Ends them, and returns their names.
+/// Ends them, and returns their names; of a dry run, those that would be ended.
 pub(super) fn end(pass: &mut Pass<'_>, place: &mut Place<'_>, server: &Server) -> BTreeSet<String> {
     let mut doomed = Vec::new();
     for session in &server.sessions {
@@ -102,12 +102,6 @@ pub(super) fn end(pass: &mut Pass<'_>, place: &mut Place<'_>, server: &Server) -
     if doomed.is_empty() {
         return BTreeSet::new();
     }
-    if pass.is_dry() {
-        for (session, why) in doomed {
-            pass.tell(format!("would end session {}: {why}", session.name));
-        }
-        return BTreeSet::new();
-    }
     if !server.is_near() {
         let socket = &place.wanted.socket;
         let text = format!(
@@ -115,6 +109,15 @@ pub(super) fn end(pass: &mut Pass<'_>, place: &mut Place<'_>, server: &Server) -
         );
         pass.warn(Trouble { key: format!("server {socket}"), text });
         return BTreeSet::new();
+    }
+    // Whoever cleans up by hand may sit in one of them.
+    let own = kernel_session::session_of(0);
+    doomed.retain(|(session, _)| own.is_none_or(|own| !session.panes.contains(&own)));
+    if pass.is_dry() {
+        for (session, why) in &doomed {
+            pass.tell(format!("would end session {}: {why}", session.name));
+        }
+        return doomed.into_iter().map(|(session, _)| session.name.clone()).collect();
     }
     end_all(pass, &place.wanted.socket, server, doomed)
 }
@@ -131,7 +134,7 @@ fn why_doomed(
         Verdict::Orphan { why, .. } => Some(why),
         Verdict::Kept => {
             let is_listed = session.name.starts_with(&place.wanted.prefix);
-            let is_swept = pass.errand.is_last && place.wanted.update && !pass.is_dry() && is_listed;
+            let is_swept = pass.errand.is_last && place.wanted.update && is_listed;
             (is_swept && goes_with_init(pass, server)).then(|| "everything ends".to_owned())
         }
     }
@@ -146,11 +149,8 @@ fn end_all(
     pass: &mut Pass<'_>,
     socket: &str,
     server: &Server,
-    mut doomed: Vec<(&Session, String)>,
+    doomed: Vec<(&Session, String)>,
 ) -> BTreeSet<String> {
-    // Whoever cleans up by hand may sit in one of them.
-    let own = kernel_session::session_of(0);
-    doomed.retain(|(session, _)| own.is_none_or(|own| !session.panes.contains(&own)));
     let panes = doomed.iter().flat_map(|(session, _)| &session.panes).copied().collect();
     let left = ending::end(server.pid, &panes, pass.until);
     let mut ended = BTreeSet::new();

@@ -5,7 +5,7 @@
 
 use super::matching::as_tmux_names;
 use super::pass::{Pass, Trouble};
-use super::place::Place;
+use super::place::{Place, Reading};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -133,29 +133,43 @@ impl<'a> Registry<'a> {
     }
 }
 
-/// Writes down that the agent of a session that was ended is terminated, in the first workspace that lists it.
-pub(super) fn terminate(pass: &mut Pass<'_>, place: &Place<'_>, session: &str) {
+/// Writes down that the agent of a session that was ended is terminated, in the first workspace that lists it. A dry run
+/// only says so.
+pub(super) fn terminate(pass: &mut Pass<'_>, place: &mut Place<'_>, session: &str) {
     for (workspace, agent) in place.candidates(session) {
-        let mut is_listed = false;
-        let change = |text: &str| {
-            let registry = Registry::parse(text).ok()?;
-            is_listed = matches!(registry.says(&agent), Some(Says::Ended(_) | Says::Lives));
-            registry.with_terminated(&agent).filter(|_| !pass.is_dry())
-        };
-        let until = pass.lock_until();
-        match place.workspaces.rewrite(&workspace, &place.wanted.registry, until, change) {
-            Ok(true) => pass.tell(format!("{agent} is {TERMINATED} now in {}", place.path(&workspace))),
-            Ok(false) => {}
-            Err(error) => {
-                let path = place.path(&workspace);
-                let text = format!("cannot write to {path} that {agent} is {TERMINATED}: {error}");
-                pass.warn(Trouble { key: format!("update {path}"), text });
-            }
-        }
-        if is_listed {
+        if terminate_in(pass, place, &workspace, &agent) {
             return;
         }
     }
+}
+
+/// True if the workspace lists the agent.
+fn terminate_in(pass: &mut Pass<'_>, place: &mut Place<'_>, workspace: &str, agent: &str) -> bool {
+    let path = place.path(workspace);
+    let mut is_listed = false;
+    let mut change = |text: &str| {
+        let registry = Registry::parse(text).ok()?;
+        is_listed = matches!(registry.says(agent), Some(Says::Ended(_) | Says::Lives));
+        registry.with_terminated(agent)
+    };
+    if pass.is_dry() {
+        if let Reading::Read(contents) = place.read(pass, workspace)
+            && change(&contents.text).is_some()
+        {
+            pass.tell(format!("would write to {path} that {agent} is {TERMINATED}"));
+        }
+        return is_listed;
+    }
+    let until = pass.lock_until();
+    match place.workspaces.rewrite(workspace, &place.wanted.registry, until, change) {
+        Ok(true) => pass.tell(format!("{agent} is {TERMINATED} now in {path}")),
+        Ok(false) => {}
+        Err(error) => {
+            let text = format!("cannot write to {path} that {agent} is {TERMINATED}: {error}");
+            pass.warn(Trouble { key: format!("update {path}"), text });
+        }
+    }
+    is_listed
 }
 
 #[cfg(test)]
