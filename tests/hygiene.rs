@@ -419,6 +419,26 @@ fn own_programs_are_no_orphans_and_are_terminated_in_the_registry_when_they_are_
     Ok(())
 }
 
+#[test]
+fn the_workspace_of_an_own_program_is_kept_whatever_socket_it_lives_on() -> Tested {
+    let done = |agent: &str| json!({"status": "completed", "agents": [{"id": agent, "status": "completed"}]});
+    let mut scene = Scene::new(Place::Below)?.session("mine", "exec sleep 1000");
+    for task in ["T1", "T2"] {
+        scene = scene.task(task, &done("own"))?.aged(task, 10)?;
+    }
+    let own = "[[program]]\nname = \"own\"\nshell = \"exec sleep 1000\"\ntmux = { session = \"claude-agent-T1-own\" }\n\
+               [tmux]\nsocket = \"runinit\"\n";
+    let hygiene = "every = \"100ms\"\nsessions = { @sessions, socket = \"default\" }\n\
+                   workspaces = { older_than = \"7d\" }\n";
+    let running = scene.start(&format!("{hygiene}{own}"))?;
+    running.wait_for("T2 to be deleted", || said(&running, "deleted workspace T2") == 1)?;
+    for pass in ["one", "two"] {
+        wait_for_a_pass(&running, pass)?;
+    }
+    ensure!(running.file("ws/T1").exists(), "{}", running.explain("T1 is gone"));
+    Ok(())
+}
+
 /// A tmux server of the test's own.
 struct Server(i32);
 

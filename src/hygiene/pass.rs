@@ -68,8 +68,11 @@ impl Pass<'_> {
             }
         }
         if let (Some(finished), Some(server)) = (&self.errand.hygiene.workspaces, server) {
-            let names = server.sessions.iter().map(|session| session.name.as_str());
-            let living: Vec<&str> = names.filter(|name| !ended.contains(*name)).collect();
+            let there = server.sessions.iter().map(|session| &session.name);
+            // The init's own may live on another socket.
+            let own = self.errand.own_sessions.difference(&self.errand.ended_sessions);
+            let living: Vec<&str> =
+                there.chain(own).filter(|name| !ended.contains(*name)).map(String::as_str).collect();
             finished::delete(self, place, finished, &living);
         }
     }
