@@ -178,8 +178,8 @@ fn drill_fleet(asked: &cli::Drill, screen: Screen) -> u8 {
 }
 
 fn clean_by_hand(options: Options, is_dry: bool) -> u8 {
-    let errand = match cli::hygiene::errand_by_hand(options, is_dry) {
-        Ok(Some(errand)) => errand,
+    let (mut errand, address) = match cli::hygiene::errand_by_hand(options, is_dry) {
+        Ok(Some(found)) => found,
         Ok(None) => {
             logging::say_error("there is no [hygiene] in this configuration, so nothing to clean up");
             return BAD_USAGE;
@@ -187,6 +187,15 @@ fn clean_by_hand(options: Options, is_dry: bool) -> u8 {
         Err(diagnostics) => return refuse(&diagnostics),
     };
     let Some(own) = processes::own() else { return BAD_USAGE };
+    match control::sessions(&address) {
+        Ok(sessions) => errand.own_sessions.extend(sessions),
+        Err(why) => {
+            logging::say_error(&format!(
+                "the fleet that runs here does not say which sessions are its own: {why}; nothing is done"
+            ));
+            return NOT_WELL;
+        }
+    }
     printing::exit_code(cli::hygiene::clean_for_people(&errand, own), 0)
 }
 

@@ -493,6 +493,34 @@ fn each_zombie_is_told_once() -> Tested {
 }
 
 #[test]
+fn a_pass_by_hand_spares_the_programs_that_were_added_to_the_fleet_that_runs() -> Tested {
+    let scene = Scene::new(Place::Below)?;
+    let stage = &scene.stage;
+    let (socket, ws) = (stage.path("control"), stage.path("ws"));
+    // Nothing but what hygiene needs to know.
+    let init = format!("[init]\ncontrol_socket = {socket:?}\n");
+    let sessions =
+        format!("sessions = {{ prefix = \"claude-agent-\", socket = \"runinit\", workspaces = {ws:?} }}");
+    stage.write("hand.toml", &format!("{init}[hygiene]\n{sessions}\n"), 0o644)?;
+    let (runinit_path, said_path) = (env!("CARGO_BIN_EXE_runinit"), stage.path("said"));
+    let (by_hand, config) = (stage.path("hand.toml"), stage.path("fleet.toml"));
+    let script = format!(
+        "until {runinit_path} start --control {socket} --name added --tmux claude-agent-T9-added -- sleep 1000; do sleep 0.05; done
+        tmux -L runinit new-session -d -s claude-agent-T9-nobody \"sleep 1000\"
+        {runinit_path} hygiene --config {by_hand} >{said_path} 2>&1; echo done >>{said_path}; exec sleep 1000"
+    );
+    let agent =
+        "[[program]]\nname = \"agent\"\nshell = \"exec sleep 1000\"\ntmux = { session = \"agent\" }\n";
+    let hand = format!("[[program]]\nname = \"hand\"\nafter = [\"agent\"]\nshell = '''\n{script}\n'''\n");
+    stage.write("fleet.toml", &format!("{init}{agent}{hand}"), 0o644)?;
+    let running = scene.stage.start(runinit(&["--config", &config], &[]))?;
+    running.wait_for_line("said", "done")?;
+    let expected = "ended session claude-agent-T9-nobody: its workspace does not exist\ndone\n";
+    ensure!(running.text("said") == expected, "{}", running.explain(&running.text("said")));
+    Ok(())
+}
+
+#[test]
 fn a_pass_by_hand_says_what_it_does() -> Tested {
     let directory = tempfile::tempdir().map_err(|e| e.to_string())?;
     let path = |name: &str| directory.path().join(name);

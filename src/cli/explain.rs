@@ -38,7 +38,7 @@ impl Explain {
         let fleet = self
             .config
             .as_ref()
-            .map(|path| config::load(path, MainCommand::Given, Reading::AtStart))
+            .map(|path| config::load(path, MainCommand::NotNeeded, Reading::AtStart))
             .transpose()?;
         Ok(fleet.and_then(|fleet| fleet.init.state_file).unwrap_or_else(|| DEFAULT_PATH.into()))
     }

@@ -1,7 +1,8 @@
 //! One pass of hygiene, from the command line.
 
 use super::Options;
-use crate::config::Diagnostic;
+use crate::config::{self, Diagnostic, Fleet, MainCommand};
+use crate::control::address::Address;
 use crate::core::plan::Program;
 use crate::core::process::Pid;
 use crate::hygiene::{self, Errand, Line};
@@ -13,17 +14,21 @@ use std::time::Duration;
 /// Whoever types it can end it, so there is time.
 const BY_HAND_LASTS: Duration = Duration::from_hours(1);
 
-/// What the configuration wants to have done; `None` if it wants nothing.
+/// What the configuration wants to have done, and where the fleet may be asked that runs by it; `None` if it wants nothing.
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn errand_by_hand(options: Options, is_dry: bool) -> Result<Option<Errand>, Vec<Diagnostic>> {
-    let plan = super::plan(options)?.plan;
-    let own_sessions = plan.programs.iter().filter_map(Program::session);
+pub fn errand_by_hand(options: Options, is_dry: bool) -> Result<Option<(Errand, Address)>, Vec<Diagnostic>> {
+    let path = options.config.unwrap_or_default();
+    let Fleet { init, programs, hygiene, .. } = config::load(&path, MainCommand::NotNeeded, options.reading)?;
+    let address = Address::new(options.control.or(init.control_socket), options.runtime_directory);
+    let own_sessions = programs.iter().filter_map(Program::session);
     let own_sessions = own_sessions.map(|session| session.name.clone()).collect();
-    Ok(plan.hygiene.map(|mut hygiene| {
+    // What a drill would clean up is in use.
+    let hygiene = hygiene.filter(|_| !options.is_drill);
+    Ok(hygiene.map(|mut hygiene| {
         hygiene.dry_run |= is_dry;
-        Errand {
+        let errand = Errand {
             hygiene,
             lasts: BY_HAND_LASTS,
             // Whoever it is, zombies that it is to reap are none that are left.
@@ -32,7 +37,8 @@ pub fn errand_by_hand(options: Options, is_dry: bool) -> Result<Option<Errand>, 
             own_sessions,
             ended_sessions: BTreeSet::new(),
             told: BTreeSet::new(),
-        }
+        };
+        (errand, address)
     }))
 }
 

@@ -142,7 +142,7 @@ fn check_main(report: &Report<'_>, drafts: &[Draft<'_>], main: MainCommand) -> b
     }
     let taken = drafts.iter().find(|d| d.program.name == program::FROM_COMMAND_LINE);
     match (main, taken) {
-        (MainCommand::InFile, _) => false,
+        (MainCommand::InFile | MainCommand::NotNeeded, _) => false,
         (MainCommand::Given, None) => true,
         (MainCommand::Given, Some(taken)) => {
             let message = "\"main\" is the name of the command given on the command line; \

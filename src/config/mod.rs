@@ -89,6 +89,8 @@ pub enum MainCommand {
     /// main program, one named `main` comes last, made of the defaults. So there always is one, and its `argv` is for the
     /// caller to replace; it is empty where the file has none.
     Given,
+    /// Nobody wants to run it now. The file may do without, as above, and nothing is added to it.
+    NotNeeded,
 }
 
 /// When a configuration is read.

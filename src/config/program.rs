@@ -53,7 +53,7 @@ pub(super) fn read(mut table: Reader<'_>, main_command: MainCommand) -> Draft<'_
             let later = table.offset_of("command").max(table.offset_of("shell"));
             table.report.add(later, "there are both \"command\" and \"shell\"; keep one".to_owned());
         }
-        (false, false) if !(main && main_command == MainCommand::Given) => {
+        (false, false) if !(main && main_command != MainCommand::InFile) => {
             table.report.add(table.offset(), "[[program]] needs \"command\" or \"shell\"".to_owned());
         }
         _ => {}

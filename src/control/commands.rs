@@ -23,6 +23,9 @@ const BAD_CONFIGURATION: u8 = 100;
 /// Nobody is there to be asked.
 const NOBODY: u8 = 111;
 
+/// A fleet that runs says at once which sessions are its own.
+const SESSIONS_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// What is asked, of whom.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ask {
@@ -133,6 +136,21 @@ pub fn run(asked: &Ask) -> u8 {
         What::Attach(program) => attach(asked, program),
     };
     done.unwrap_or_else(tell)
+}
+
+/// The tmux sessions of the programs of the fleet that runs, those that were added too; none if no fleet does.
+///
+/// # Errors
+/// One does, but does not answer.
+pub fn sessions(address: &Address) -> Result<Vec<String>, String> {
+    let mut connection = match ask(address, &Request::Status, Some(SESSIONS_TIMEOUT)) {
+        Ok(connection) => connection,
+        Err(Failure::Nobody(_)) => return Ok(Vec::new()),
+        Err(Failure::Silent(why)) => return Err(why),
+    };
+    let line = connection.answer().map_err(|(Failure::Nobody(why) | Failure::Silent(why))| why)?;
+    let status: Status = protocol::read_answer(&line)?;
+    Ok(status.programs.into_iter().filter_map(|program| program.session).collect())
 }
 
 fn tell(trouble: Trouble) -> u8 {

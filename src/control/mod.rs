@@ -12,4 +12,4 @@ pub mod protocol;
 mod table;
 mod watch;
 
-pub use commands::{Ask, Show, What, Where, run};
+pub use commands::{Ask, Show, What, Where, run, sessions};
