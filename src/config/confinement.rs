@@ -36,7 +36,7 @@ fn limits(value: Value<'_>) -> Option<Vec<Limit>> {
     let mut limits = Vec::new();
     for (key_offset, entry) in value.entries()? {
         let value = match entry.item.get_ref() {
-            DeValue::String(_) => entry.word(&["unlimited"]).map(|_| None),
+            DeValue::String(_) => unlimited(entry).map(|()| None),
             _ => entry.integer(0..=i64::MAX).map(|number| u64::try_from(number).ok()),
         };
         if let Some(name) = LIMITS.iter().find(|name| **name == entry.key) {
@@ -47,6 +47,13 @@ fn limits(value: Value<'_>) -> Option<Vec<Limit>> {
         }
     }
     Some(limits)
+}
+
+fn unlimited(value: Value<'_>) -> Option<()> {
+    match value.text()? {
+        "unlimited" => Some(()),
+        text => value.refuse(format!("{:?} must be a number or \"unlimited\", not {text:?}", value.key)),
+    }
 }
 
 fn capabilities(value: Value<'_>) -> Option<Capabilities> {

@@ -3,6 +3,24 @@
 /// Longer words are nobody's slip of a key, and comparing them takes time.
 const LONGEST: usize = 64;
 
+/// A word that is shorter begins too many others.
+const SHORTEST_BEGINNING: usize = 3;
+
+/// Our keys, and the words for them in systemd, Docker's Compose, supervisord and the like.
+const ELSEWHERE: [(&str, &[&str]); 11] = [
+    ("command", &["cmd", "exec", "args", "entrypoint", "run"]),
+    ("after", &["depends_on", "requires", "needs", "wants"]),
+    ("cwd", &["working_dir", "working_directory", "workdir", "dir", "directory"]),
+    ("stop", &["kill_signal", "stopsignal"]),
+    ("restart", &["autorestart", "respawn"]),
+    ("backoff", &["startretries", "restart_delay", "restart_sec"]),
+    ("output", &["log", "logs", "logfile", "stdout", "stderr", "stdout_logfile"]),
+    ("every", &["interval"]),
+    ("failures", &["retries"]),
+    ("wait", &["timeout"]),
+    ("budget", &["grace", "timeout"]),
+];
+
 /// The known word nearest to this one, if it is near enough: one slip for every three characters.
 pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let word: Vec<char> = word.chars().take(LONGEST + 1).map(|c| c.to_ascii_lowercase()).collect();
@@ -28,7 +46,34 @@ pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
 
 /// `(did you mean "..."?)` with a space before it, or nothing.
 pub(crate) fn hint(word: &str, known: &[&str]) -> String {
-    nearest(word, known).map_or_else(String::new, |near| format!(" (did you mean {near:?}?)"))
+    nearest(word, known).map_or_else(String::new, did_you_mean)
+}
+
+/// As [`hint`], for a key: it may also be another tool's word for one, or a longer or shorter one.
+pub(super) fn hint_of_key(word: &str, known: &[&str]) -> String {
+    let found = elsewhere(word, known).or_else(|| nearest(word, known)).or_else(|| begun(word, known));
+    found.map_or_else(String::new, did_you_mean)
+}
+
+fn did_you_mean(near: &str) -> String {
+    format!(" (did you mean {near:?}?)")
+}
+
+/// What other tools call it.
+fn elsewhere<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    let means = |key: &str| {
+        let words = ELSEWHERE.iter().filter(|(ours, _)| *ours == key).flat_map(|(_, theirs)| *theirs);
+        words.into_iter().any(|theirs| theirs.eq_ignore_ascii_case(word))
+    };
+    known.iter().copied().find(|key| means(key))
+}
+
+/// The longest known key that begins the word, or the first that the word begins.
+fn begun<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    let is_enough = |word: &str| word.len() >= SHORTEST_BEGINNING;
+    let begins = known.iter().copied().filter(|key| is_enough(key) && word.starts_with(key));
+    let is_begun = |key: &&str| is_enough(word) && key.starts_with(word);
+    begins.max_by_key(|key| key.len()).or_else(|| known.iter().copied().find(is_begun))
 }
 
 /// Room for a comparison, used again for the next one.
@@ -104,6 +149,26 @@ mod tests {
         for word in ["", "x", "xy", "colour", "working_directory", &"c".repeat(1000)] {
             assert_eq!(nearest(word, &KEYS), None, "{word}");
         }
+    }
+
+    #[test]
+    fn a_key_may_be_another_tool_s_word_or_longer_or_shorter() {
+        for (word, meant) in [
+            ("cmd", "command"),
+            ("environment", "env"),
+            ("env_files", "env_file"),
+            ("depends_on", "after"),
+            ("working_directory", "cwd"),
+            ("stop_signal", "stop"),
+            ("stopsignal", "stop"),
+            ("restart_policy", "restart"),
+            ("comm", "command"),
+        ] {
+            let known = ["env", "command", "env_file", "restart", "after", "cwd", "stop"];
+            assert_eq!(hint_of_key(word, &known), format!(" (did you mean {meant:?}?)"), "{word}");
+        }
+        assert_eq!(hint_of_key("st", &KEYS), "");
+        assert_eq!(hint_of_key("timeout", &["run", "wait"]), " (did you mean \"wait\"?)");
     }
 
     #[test]

@@ -13,8 +13,9 @@ use toml::de::DeTable;
 /// The keys that make a program this one and no other.
 const NEVER_DEFAULTS: [&str; 4] = ["name", "command", "shell", "main"];
 
-/// Nobody can catch the first two, and SIGCHLD is runinit's own.
-const NEVER_FORWARDED: [Signal; 3] = [Signal::KILL, Signal::STOP, Signal::CHLD];
+/// Nobody can catch the first two, SIGCHLD is runinit's own, and the terminal's stop signals are job control.
+const NEVER_FORWARDED: [Signal; 6] =
+    [Signal::KILL, Signal::STOP, Signal::CHLD, Signal::TSTP, Signal::TTIN, Signal::TTOU];
 
 /// The name of the main program if only the command line knows it.
 pub(super) const FROM_COMMAND_LINE: &str = "main";
@@ -148,6 +149,9 @@ fn rewrites(value: Value<'_>) -> Option<Rewrite> {
         let refusal = match signal_named(entry.key) {
             Err(why) => why,
             Ok(from) if NEVER_FORWARDED.contains(&from) => format!("{from} is never forwarded"),
+            Ok(Signal::TERM) => {
+                "SIGTERM begins the shutdown; say in \"stop\" which signal this program gets".to_owned()
+            }
             Ok(from) => match to.map(|to| rewrites.insert(from, to)) {
                 Some(Some(_)) => format!("{from} is rewritten twice"),
                 Some(None) | None => continue,

@@ -1,12 +1,9 @@
 //! A table of the file, read key by key; it remembers which keys were asked for, and the others are unknown.
 
-use super::nearest::hint;
+use super::nearest::hint_of_key;
 use super::report::Report;
 use super::value::{Value, list};
 use toml::de::DeTable;
-
-/// Longer lists of known keys help nobody.
-const KEYS_WORTH_LISTING: usize = 8;
 
 /// A table and the keys that were asked for so far.
 pub(super) struct Reader<'a> {
@@ -97,11 +94,13 @@ impl<'a> Reader<'a> {
     pub(super) fn finish(self) {
         for key in self.table.keys().filter(|key| !self.known.contains(&key.get_ref().as_ref())) {
             let name: &str = key.get_ref();
-            let mut message = format!("unknown key {name:?}{}", hint(name, &self.known));
-            if !message.ends_with(')') && self.known.len() <= KEYS_WORTH_LISTING {
-                message = format!("{message}; {} has {}", self.section, list(&self.known, "and"));
-            }
-            self.report.add(key.span().start, message);
+            let hint = match hint_of_key(name, &self.known) {
+                nothing if nothing.is_empty() => {
+                    format!("; {} has {}", self.section, list(&self.known, "and"))
+                }
+                hint => hint,
+            };
+            self.report.add(key.span().start, format!("unknown key {name:?}{hint}"));
         }
     }
 

@@ -27,13 +27,28 @@ pub(super) fn read(table: &mut Reader<'_>, program: &mut Program) {
         _ => Restart::Never,
     };
     program.backoff = table.read("backoff", backoff).unwrap_or_default();
-    if program.oneshot && program.ready.is_some() {
-        let message = "\"ready\" has no meaning beside \"oneshot\": ready is then to have exited with 0";
-        table.report.add(table.offset_of("ready"), message.to_owned());
+    if program.oneshot {
+        refuse_beside_oneshot(table, program);
     }
-    if program.oneshot && program.restart == Restart::Always {
-        let message = "\"restart\" = \"always\" and \"oneshot\" do not go together; \"on-failure\" does";
-        table.report.add(table.offset_of("restart"), message.to_owned());
+}
+
+/// Such a default is for the others.
+fn refuse_beside_oneshot(table: &Reader<'_>, program: &mut Program) {
+    let by_default = if table.has("oneshot") { "" } else { " (\"oneshot\" is true by [defaults])" };
+    let refuse = |key, why: &str| {
+        if table.has(key) {
+            table.report.add(table.offset_of(key), format!("{why}{by_default}"));
+        }
+    };
+    if program.ready.take().is_some() {
+        refuse("ready", "\"ready\" has no meaning beside \"oneshot\": ready is then to have exited with 0");
+    }
+    if program.health.take().is_some() {
+        refuse("health", "\"health\" has no meaning beside \"oneshot\": nobody is asked who is to end");
+    }
+    if program.restart == Restart::Always {
+        program.restart = Restart::Never;
+        refuse("restart", "\"restart\" = \"always\" and \"oneshot\" do not go together; \"on-failure\" does");
     }
 }
 
@@ -47,6 +62,10 @@ fn ready(value: Value<'_>) -> Option<Ready> {
     let delay = table.read("delay", Value::duration).map(ReadyBy::Delay);
     let timeout = table.read("timeout", Value::duration).unwrap_or(READY_TIMEOUT);
     table.need_one_of(&["notify", "fd", "tcp", "exec", "file", "delay"]);
+    if table.has("delay") && table.has("timeout") {
+        let message = "\"timeout\" has no meaning beside \"delay\", which is how long it takes to be ready";
+        table.report.add(table.offset_of("timeout"), message.to_owned());
+    }
     table.finish();
     let by = notify.or(descriptor).or(check.map(ReadyBy::Check)).or(delay)?;
     Some(Ready { by, timeout })

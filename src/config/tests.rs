@@ -2,6 +2,7 @@ use super::*;
 use crate::core::confinement::{Capabilities, Confinement, Identity, Limit, User};
 use crate::core::hygiene::{Sessions, Workspaces};
 use crate::core::plan::{OnFailure, Output, OutputFile, ProgramId, Stdin, Step, StepAction};
+use crate::core::policy::Restart;
 use crate::core::signal::Signal;
 use proptest::prelude::*;
 use std::sync::LazyLock;
@@ -43,7 +44,7 @@ fn program(line: &str) -> String {
 fn every_slip_in_a_program_is_told_exactly() {
     for (line, expected) in [
         ("comand = 1", "4:1: unknown key \"comand\" (did you mean \"command\"?)"),
-        ("colour = 1", "4:1: unknown key \"colour\""),
+        ("environment = {}", "4:1: unknown key \"environment\" (did you mean \"env\"?)"),
         ("after = \"b\"", "4:9: \"after\" must be an array of strings, not a string"),
         ("after = [1]", "4:10: \"after\" must be an array of strings, not an integer"),
         ("after = [\"postgres\"]", "4:10: there is no program \"postgres\""),
@@ -75,6 +76,11 @@ fn every_slip_in_a_program_is_told_exactly() {
         ),
         ("signals = { HUP = \"USR3\" }", "4:19: there is no signal \"USR3\" (did you mean \"SIGUSR1\"?)"),
         ("signals = { SIGKILL = \"drop\" }", "4:13: SIGKILL is never forwarded"),
+        ("signals = { TSTP = \"TERM\" }", "4:13: SIGTSTP is never forwarded"),
+        (
+            "signals = { TERM = \"QUIT\" }",
+            "4:13: SIGTERM begins the shutdown; say in \"stop\" which signal this program gets",
+        ),
         ("signals = { HUP = \"drop\", SIGHUP = \"drop\" }", "4:27: SIGHUP is rewritten twice"),
         ("signals = { HUP = true }", "4:19: \"HUP\" must be a signal such as \"SIGTERM\", not a boolean"),
     ] {
@@ -372,6 +378,14 @@ fn slips_around_restarts_and_checks_are_told_exactly() {
             "5:1: \"ready\" has no meaning beside \"oneshot\": ready is then to have exited with 0",
         ),
         (
+            "oneshot = true\nhealth = { file = \"f\" }",
+            "5:1: \"health\" has no meaning beside \"oneshot\": nobody is asked who is to end",
+        ),
+        (
+            "ready = { delay = \"1s\", timeout = \"2s\" }",
+            "4:25: \"timeout\" has no meaning beside \"delay\", which is how long it takes to be ready",
+        ),
+        (
             "oneshot = true\nrestart = \"always\"",
             "5:1: \"restart\" = \"always\" and \"oneshot\" do not go together; \"on-failure\" does",
         ),
@@ -389,6 +403,28 @@ fn slips_around_restarts_and_checks_are_told_exactly() {
     ] {
         assert_eq!(refusals(&program(line)), [expected], "{line}");
     }
+}
+
+#[test]
+fn a_default_that_a_oneshot_cannot_have_is_for_the_others() {
+    let defaults =
+        "[defaults]\nready = { delay = \"1s\" }\nhealth = { file = \"f\" }\nrestart = \"always\"\n";
+    let other = program("").replace("\"a\"", "\"b\"");
+    let fleet = good(&format!("{defaults}{}{other}", program("oneshot = true")));
+    let [oneshot, other] = &fleet.programs[..] else { panic!() };
+    assert_eq!((&oneshot.ready, &oneshot.health, oneshot.restart), (&None, &None, Restart::Never));
+    assert!(other.ready.is_some() && other.health.is_some() && other.restart == Restart::Always);
+    let own = format!("[defaults]\noneshot = true\n{}", program("ready = { delay = \"1s\" }"));
+    let expected = "6:1: \"ready\" has no meaning beside \"oneshot\": ready is then to have exited with 0 (\"oneshot\" is true by [defaults])";
+    assert_eq!(refusals(&own), [expected]);
+}
+
+#[test]
+fn what_is_unknown_and_near_to_nothing_is_told_what_there_is() {
+    let [told] = &refusals(&program("colour = 1"))[..] else { panic!() };
+    let begins =
+        "4:1: unknown key \"colour\"; [[program]] has name, main, command, shell, after, tmux, stop,";
+    assert!(told.starts_with(begins) && told.ends_with("and output") && !told.contains('\n'), "{told}");
 }
 
 #[test]
@@ -428,7 +464,10 @@ fn every_slip_in_a_confinement_is_told_exactly() {
         ("nice = 20", "4:8: \"nice\" must be -20 to 19, not 20"),
         ("oom_score_adj = -1001", "4:17: \"oom_score_adj\" must be -1000 to 1000, not -1001"),
         ("limits = { nofiles = 1 }", "4:12: there is no limit \"nofiles\" (did you mean \"nofile\"?)"),
-        ("limits = { nofile = \"much\" }", "4:21: \"nofile\" must be \"unlimited\", not \"much\""),
+        (
+            "limits = { nofile = \"much\" }",
+            "4:21: \"nofile\" must be a number or \"unlimited\", not \"much\"",
+        ),
         ("limits = { nofile = -1 }", "4:21: \"nofile\" must be 0 or more, not -1"),
         ("no_new_privs = 1", "4:16: \"no_new_privs\" must be true or false, not an integer"),
         ("capabilities = [\"net bind\"]", "4:17: there is no capability \"net bind\""),
