@@ -217,7 +217,7 @@ fn programs_share_a_file_line_by_line() -> Tested {
 fn a_file_that_cannot_be_opened_is_told_before_the_program_runs() -> Tested {
     for (path, why) in [
         ("@dir/nowhere/log", "No such file"),
-        ("@dir/link", "symbolic link"),
+        ("@dir/link", "it is a symbolic link, which is not followed; name the file itself"),
         ("/dev/null", "no regular file"),
     ] {
         let stage = Stage::new(Place::Below)?;

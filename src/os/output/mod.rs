@@ -41,7 +41,7 @@ use voice::{From, Kind, Voice};
 
 pub use end::Left;
 pub use following::{News, last_lines_of};
-pub use opening::Writers;
+pub use opening::{Writers, refusals};
 
 /// The most that is read in one go.
 const READING: usize = 16 * 1024;

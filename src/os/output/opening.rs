@@ -12,9 +12,14 @@ use nix::errno::Errno;
 use nix::unistd::{Uid, fchown, isatty};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 /// Pipes of one program that are read. Each run may leave a process behind that holds the pipe of its own.
 pub(super) const PIPES_PER_PROGRAM: usize = 16;
+
+/// Somebody else could lead it anywhere, and a file is put aside by its name.
+const NO_LINK: &str = "it is a symbolic link, which is not followed; name the file itself, \
+                       or leave \"output\" out for runinit's own output";
 
 /// What a program is given to write to.
 #[derive(Debug)]
@@ -108,7 +113,7 @@ impl Outputs {
             return Ok(());
         }
         let file = RotatingFile::open(&spec.path, spec.max, spec.keep)
-            .map_err(|error| cannot_open(&spec.path.display().to_string(), &error))?;
+            .map_err(|error| cannot_open(&spec.path, &error))?;
         self.files.insert(spec.path.clone(), file);
         Ok(())
     }
@@ -149,9 +154,24 @@ fn coloured() -> [bool; 2] {
     [1, 2].map(|number| !is_refused && isatty(raw::standard(number)) == Ok(true))
 }
 
+/// Files that programs could not write to if they were started now, for people: links, which are the slip that a file system
+/// shows without being written to.
+pub fn refusals(programs: &[Program]) -> Vec<String> {
+    let of_one = |program: &Program| match &program.launch.output {
+        Output::File(OutputFile { path, .. }) if path.is_symlink() => {
+            Some(format!("{}: cannot write its output to {}: {NO_LINK}", program.name, path.display()))
+        }
+        _ => None,
+    };
+    programs.iter().filter_map(of_one).collect()
+}
+
 /// The disk may have room again soon; what is open already goes on without.
-fn cannot_open(path: &str, error: &io::Error) -> SpawnFailure {
+fn cannot_open(path: &Path, error: &io::Error) -> SpawnFailure {
     let errno = error.raw_os_error().unwrap_or_default();
     let kind = spawn::kind_of(Errno::from_raw(errno));
-    SpawnFailure { kind, errno, message: format!("cannot write its output to {path}: {error}") }
+    // ELOOP: by O_NOFOLLOW (open(2)), or links before the last part of the path go round in a circle.
+    let is_link = errno == libc::ELOOP && path.is_symlink();
+    let why = if is_link { NO_LINK.to_owned() } else { error.to_string() };
+    SpawnFailure { kind, errno, message: format!("cannot write its output to {}: {why}", path.display()) }
 }
