@@ -59,6 +59,17 @@ fn a_file_makes_ready() -> Tested {
 }
 
 #[test]
+fn a_check_that_cannot_be_run_is_told_once_in_each_start() -> Tested {
+    let more = "ready = { exec = [\"/nowhere/check\"], timeout = \"1s\" }\nrestart = \"on-failure\"\n\
+                backoff = { first = \"0s\", burst = 1 }";
+    let mut running = fleet(&sayer("first", more))?;
+    running.end_with(1)?;
+    let told = running.stderr().matches("first: its check: cannot run /nowhere/check").count();
+    ensure!(told == 2, "{}", running.explain(&format!("told {told} times")));
+    Ok(())
+}
+
+#[test]
 fn a_command_makes_ready() -> Tested {
     Ok(starts_after_ready(
         "{ exec = [\"test\", \"-e\", \"@dir/up\"] }",

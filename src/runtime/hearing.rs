@@ -27,6 +27,20 @@ pub(super) struct Hearing {
     /// s6's way, until the newline.
     pipes: BTreeMap<ProgramId, OwnedFd>,
     connections: BTreeMap<ProgramId, OwnedFd>,
+    /// Why the last command about a program could not be run, since its start: a check is tried ten times a second.
+    troubles: BTreeMap<ProgramId, String>,
+}
+
+impl Hearing {
+    /// True if something else was the trouble before.
+    pub(super) fn is_new_trouble(&mut self, id: ProgramId, why: &str) -> bool {
+        self.troubles.insert(id, why.to_owned()).as_deref() != Some(why)
+    }
+
+    /// It is started once more.
+    pub(super) fn forget_trouble(&mut self, id: ProgramId) {
+        self.troubles.remove(&id);
+    }
 }
 
 /// What a program is given to say that it is ready.

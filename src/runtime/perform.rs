@@ -22,6 +22,7 @@ impl Runtime {
         match action {
             Action::Spawn(id) => {
                 self.make_room();
+                self.hearing.forget_trouble(id);
                 Some(self.begin_start(id))
             }
             Action::Call(id, question) => Some(self.call(id, question)),
@@ -212,7 +213,7 @@ impl Runtime {
 
     /// A command about a program runs where that does, with its environment.
     fn spawn_beside(
-        &self,
+        &mut self,
         id: ProgramId,
         argv: Vec<OsString>,
         what: &str,
@@ -241,7 +242,10 @@ impl Runtime {
         match spawn::spawn(&launch, surroundings) {
             Ok(pid) => Some(pid),
             Err(failure) => {
-                log::warn!("{}: its {what}: {}", program.name, failure.message);
+                let why = format!("{}: its {what}: {}", program.name, failure.message);
+                if self.hearing.is_new_trouble(id, &why) {
+                    log::warn!("{why}");
+                }
                 None
             }
         }
