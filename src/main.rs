@@ -1,14 +1,15 @@
 //! The binary: from the arguments to an exit code.
 #![no_main]
 
+use log::LevelFilter;
 use runinit::cli::personality::{self, Answer, Call};
-use runinit::cli::{self, Cleaning, Command, Options, Run};
+use runinit::cli::{self, Cleaning, Command, Options, Places, Run};
 use runinit::config::{Diagnostic, Reading};
 use runinit::core::plan::{Plan, Program};
 use runinit::core::shutdown::INTERNAL_ERROR;
 use runinit::explain::Screen;
 use runinit::os::terminal::Terminal;
-use runinit::os::{powers, processes, signals, stdio, subreaper};
+use runinit::os::{output, powers, processes, signals, stdio, subreaper};
 use runinit::record::Clock;
 use runinit::runtime::{self, Load, Recorder, Setup};
 use runinit::{check, config, control, drill, explain, logging, printing};
@@ -40,7 +41,10 @@ fn run() -> u8 {
     }
     match cli::parse(words, &environment) {
         Ok(Command::Run(options)) => match cli::plan(options.clone()) {
-            Ok(run) => start(run, Box::new(move || load_again(&options))),
+            Ok(run) => {
+                let places = run.places();
+                start(run, Box::new(move || load_again(&options, &places)))
+            }
             Err(diagnostics) => refuse(&diagnostics),
         },
         Ok(Command::Check(options)) => check_plan(options),
@@ -60,7 +64,7 @@ fn run() -> u8 {
 }
 
 fn start(run: Run, load: Load) -> u8 {
-    let Run { mut plan, state_file, termination_log, control, log, manner, narrator } = run;
+    let Run { mut plan, state_file, termination_log, control, log, manner, narrator, warnings } = run;
     let refusals = powers::refusals(&plan.programs);
     if !refusals.is_empty() {
         for why in refusals {
@@ -101,6 +105,9 @@ fn start(run: Run, load: Load) -> u8 {
         Recorder::new(state_file, is_init && manner.keeps_record, Clock { started: SystemTime::now() });
     plan.keeps_record = recorder.is_kept();
     plan.heard = logging::loudest(&log);
+    for warning in warnings.iter().filter(|_| plan.heard >= LevelFilter::Warn) {
+        logging::say_error(&format!("warning: {warning}"));
+    }
     runtime::run(Setup {
         plan,
         load,
@@ -118,14 +125,23 @@ fn start(run: Run, load: Load) -> u8 {
     })
 }
 
-fn load_again(options: &Options) -> Result<Plan, Vec<String>> {
+fn load_again(options: &Options, places: &Places) -> Result<Plan, Vec<String>> {
     let mut options = options.clone();
     options.reading = Reading::Running;
     let found = cli::plan(options);
     let run =
         found.map_err(|diagnostics| diagnostics.iter().map(Diagnostic::to_string).collect::<Vec<_>>())?;
     let refusals = powers::refusals(&run.plan.programs);
-    if refusals.is_empty() { Ok(run.plan) } else { Err(refusals) }
+    if !refusals.is_empty() {
+        return Err(refusals);
+    }
+    let others = places.differing(&run.places()).join(" and ");
+    if !others.is_empty() {
+        log::warn!(
+            "[init]: another {others} needs another start of runinit; until then all stays where it is"
+        );
+    }
+    Ok(run.plan)
 }
 
 fn read_program(
@@ -140,8 +156,12 @@ fn read_program(
 fn check_plan(options: Options) -> u8 {
     match cli::plan(options) {
         Ok(run) => {
+            for warning in &run.warnings {
+                logging::say_error(&format!("warning: {warning}"));
+            }
             // Here may not be where the fleet is to run.
-            for why in powers::refusals(&run.plan.programs) {
+            let programs = &run.plan.programs;
+            for why in powers::refusals(programs).into_iter().chain(output::refusals(programs)) {
                 logging::say_error(&format!("warning: not here: {why}"));
             }
             print(&check::describe(&run.plan))

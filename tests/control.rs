@@ -448,6 +448,10 @@ fn a_reload_says_what_has_changed_or_what_is_wrong() -> Tested {
     let said = refused(&running, &["reload"])?;
     ensure!(said.contains("fleet.toml:2:8") && said.contains("everything goes on as it was"), "{said}");
     wait_for_state(&running, "c", "running")?;
+    write(&("[init]\ntermination_log = \"/elsewhere\"\n".to_owned() + &sleeper("c", "")))?;
+    done(&running, &["reload"])?;
+    let warning = "[init]: another termination_log needs another start of runinit";
+    ensure!(running.stderr().contains(warning), "{}", running.explain("nobody is warned"));
     Ok(stop(running, 0)?)
 }
 

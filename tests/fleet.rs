@@ -859,6 +859,32 @@ fn check_prints_the_plan_and_starts_nothing() -> Tested {
 }
 
 #[test]
+fn what_means_nothing_here_is_a_warning() -> Tested {
+    let stage = Stage::new(Place::Below)?;
+    std::os::unix::fs::symlink("elsewhere", stage.file("link")).map_err(|e| e.to_string())?;
+    write(
+        &stage,
+        "[[program]]\nname = 'a'\nshell = 'true'\n[[program]]\nname = 'b'\nshell = 'true'\noutput.file = '@dir/link'\n",
+    )?;
+    let config = stage.path("fleet.toml");
+    let mut running = stage.start(runinit(&["check", "--stop-signal", "INT", &config], &[]))?;
+    running.end_with(0)?;
+    for warning in [
+        "warning: --stop-signal (RUNINIT_STOP_SIGNAL) is for a main program, and this fleet has none",
+        "warning: not here: b: cannot write its output to ",
+    ] {
+        ensure!(running.stderr().contains(warning), "{}", running.explain(warning));
+    }
+    let stage = Stage::new(Place::Below)?.env("RUNINIT_STOP_SIGNAL", "INT");
+    write(&stage, "[[program]]\nname = 'a'\nshell = 'true'\n")?;
+    let config = stage.path("fleet.toml");
+    let mut running = stage.start(runinit(&["--config", &config], &[]))?;
+    running.end_with(0)?;
+    ensure!(running.stderr().contains("warning: --stop-signal"), "{}", running.explain("no warning"));
+    Ok(())
+}
+
+#[test]
 fn check_finds_the_same_errors() -> Tested {
     let stage = Stage::new(Place::Below)?;
     write(&stage, "[[program]]\nname = 'a'\ncommnad = ['x']\n")?;

@@ -18,7 +18,7 @@ pub use explain::{Explain, screen};
 pub use help::help;
 pub use manual::manual;
 pub use options::{Cleaning, DRILL, Environment, Options};
-pub use plan::{Manner, Run, plan};
+pub use plan::{Manner, Places, Run, plan};
 
 use crate::control::Ask;
 use std::ffi::OsString;

@@ -29,6 +29,8 @@ pub struct Run {
     pub manner: Manner,
     /// Says what happens, if not runinit in its own words.
     pub narrator: Option<Box<dyn Narrator>>,
+    /// What was asked for and means nothing here, for people.
+    pub warnings: Vec<String>,
 }
 
 impl Run {
@@ -43,7 +45,38 @@ impl Run {
             log,
             manner: Manner::default(),
             narrator: None,
+            warnings: Vec::new(),
         }
+    }
+
+    /// Where things are, which stays so for the whole run.
+    pub fn places(&self) -> Places {
+        let Self { state_file, termination_log, control, .. } = self;
+        Places {
+            state_file: state_file.clone(),
+            termination_log: termination_log.clone(),
+            control: control.clone(),
+        }
+    }
+}
+
+/// Where things are.
+#[derive(Debug)]
+pub struct Places {
+    state_file: Option<PathBuf>,
+    termination_log: Option<TerminationLog>,
+    control: Option<Address>,
+}
+
+impl Places {
+    /// The keys of `[init]` that say otherwise there.
+    pub fn differing(&self, other: &Self) -> Vec<&'static str> {
+        let all = [
+            ("state_file", self.state_file != other.state_file),
+            ("termination_log", self.termination_log != other.termination_log),
+            ("control_socket", self.control != other.control),
+        ];
+        all.into_iter().filter(|(_, is_other)| *is_other).map(|(key, _)| key).collect()
     }
 }
 
@@ -104,7 +137,9 @@ pub fn plan(options: Options) -> Result<Run, Vec<Diagnostic>> {
             let termination_log = asked.or(by_default).filter(|_| !options.is_drill);
             let asked = options.control.clone().or_else(|| fleet.init.control_socket.clone());
             let control = Some(Address::new(asked, options.runtime_directory.clone()));
-            Ok(Run { state_file, termination_log, control, log, ..Run::new(fleet_plan(options, fleet)) })
+            let warnings = warnings(&options, &fleet);
+            let plan = fleet_plan(options, fleet);
+            Ok(Run { state_file, termination_log, control, log, warnings, ..Run::new(plan) })
         }
     }
 }
@@ -133,6 +168,15 @@ fn wrapper(options: Options) -> Plan {
         plan.stops_on = vec![Signal::TERM];
     }
     plan
+}
+
+/// No errors: the environment may mean another runinit.
+fn warnings(options: &Options, fleet: &Fleet) -> Vec<String> {
+    let has_main = fleet.programs.iter().any(|program| program.main);
+    let is_for_nobody = options.stop_signal.is_some() && !has_main;
+    let text = "--stop-signal (RUNINIT_STOP_SIGNAL) is for a main program, and this fleet has none; \
+                say in each program's \"stop\" which signal it gets";
+    is_for_nobody.then(|| text.to_owned()).into_iter().collect()
 }
 
 fn fleet_plan(options: Options, fleet: Fleet) -> Plan {

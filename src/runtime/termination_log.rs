@@ -8,7 +8,7 @@ use std::path::PathBuf;
 const KUBERNETES_PATH: &str = "/dev/termination-log";
 
 /// A file that gets one line at the end, if it exists. It is there for the programs, too, so what they have written stands.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TerminationLog {
     path: PathBuf,
     /// Somebody asked for it.
