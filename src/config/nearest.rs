@@ -7,7 +7,7 @@ const LONGEST: usize = 64;
 const SHORTEST_BEGINNING: usize = 3;
 
 /// Our keys, and the words for them in systemd, Docker's Compose, supervisord and the like.
-const ELSEWHERE: [(&str, &[&str]); 11] = [
+const ELSEWHERE: [(&str, &[&str]); 12] = [
     ("command", &["cmd", "exec", "args", "entrypoint", "run"]),
     ("after", &["depends_on", "requires", "needs", "wants"]),
     ("cwd", &["working_dir", "working_directory", "workdir", "dir", "directory"]),
@@ -17,6 +17,7 @@ const ELSEWHERE: [(&str, &[&str]); 11] = [
     ("output", &["log", "logs", "logfile", "stdout", "stderr", "stdout_logfile"]),
     ("every", &["interval"]),
     ("failures", &["retries"]),
+    ("run", &["cmd", "command", "exec"]),
     ("wait", &["timeout"]),
     ("budget", &["grace", "timeout"]),
 ];
