@@ -4,7 +4,7 @@ use crate::core::budget::Budget;
 use crate::core::confinement::{Identity, User};
 use crate::core::duration::ms;
 use crate::core::order::Order;
-use crate::core::plan::{Plan, Program, ProgramId, Step, StepAction};
+use crate::core::plan::{Plan, Program, ProgramId, Stdin, Step, StepAction};
 use crate::core::share;
 use crate::hygiene;
 use humantime::format_duration;
@@ -37,6 +37,14 @@ fn write_all(plan: &Plan, out: &mut String) -> fmt::Result {
     writeln!(out, "\nHow each program is stopped:")?;
     for program in &plan.programs {
         writeln!(out, "  {:width$}  {}", program.name, cascade(&program.stop, plan.budget))?;
+    }
+    let hears_nothing_else = |program: &&Program| program.main && program.launch.stdin == Stdin::Pipe;
+    if let Some(main) = plan.programs.iter().find(hears_nothing_else) {
+        let name = &main.name;
+        writeln!(
+            out,
+            "  {name} reads what its stdin step writes and nothing else, not runinit's own standard input."
+        )?;
     }
     if let Some(hygiene) = &plan.hygiene {
         writeln!(out, "\n{}", hygiene::describe(hygiene).join("\n  "))?;
@@ -280,6 +288,15 @@ The worst case:
         let text = describe(&plan(Budget::Within(S(9)), programs));
         let expected =
             "\n\nAs whom:\n  api   app (user 1000, group 1000, also in 4, 27)\n  mail  group 8\n\nHow";
+        assert!(text.contains(expected), "{text}");
+    }
+
+    #[test]
+    fn a_main_program_that_is_written_to_hears_nothing_else() {
+        let mut programs = fleet();
+        programs[0].launch.stdin = Stdin::Pipe;
+        let text = describe(&plan(Budget::Within(S(9)), programs));
+        let expected = "\n  api reads what its stdin step writes and nothing else, not runinit's own standard input.\n\nThe worst";
         assert!(text.contains(expected), "{text}");
     }
 
