@@ -14,7 +14,8 @@
 //! | every other path           | as it is written; a relative one starts at runinit's working directory          |
 //!
 //! `[defaults]` stands in for each key that a program does not set. A value is replaced whole, never merged: a program
-//! with an `env` of its own gets nothing of the default `env`.
+//! with an `env` of its own gets nothing of the default `env`. What a program cannot have is not for it: a oneshot takes no
+//! default `ready`, `health` or `restart = "always"`, one in tmux no default `output`.
 
 mod accounts;
 mod confinement;
