@@ -21,7 +21,7 @@ impl Core {
         if !self.is_forwarded(signal) {
             return;
         }
-        if self.plan.stops_on.contains(&signal) {
+        if self.asks_for_the_end(signal) {
             self.is_settled = false;
             match &mut self.shutdown {
                 None => self.begin_shutdown(Reason::Asked, Some(received), now, out),
@@ -101,6 +101,12 @@ impl Core {
         out.extend(signals.iter().map(|&signal| Action::Signal(id, target, signal)));
     }
 
+    /// At a terminal Ctrl-C is the program's own affair, but not while everything stops.
+    fn asks_for_the_end(&self, signal: Signal) -> bool {
+        let is_ctrl_c = [Signal::INT, Signal::QUIT].contains(&signal);
+        self.plan.stops_on.contains(&signal) || (is_ctrl_c && self.shutdown.is_some())
+    }
+
     /// SIGCHLD is about runinit's own children; the stop signals of a terminal are job control.
     fn is_forwarded(&self, signal: Signal) -> bool {
         let stops = self.plan.terminal_stops;
@@ -151,6 +157,7 @@ mod tests {
     use crate::core::budget::Budget;
     use crate::core::event::{Event, Sender};
     use crate::core::plan::{Launch, Plan, Program, Rewrite};
+    use std::time::Duration;
 
     /// One program, and no signal that begins a shutdown.
     fn bench(leads: Leads, terminal_stops: TerminalStops, rewrite: Rewrite) -> Bench {
@@ -187,6 +194,20 @@ mod tests {
         assert_eq!(bench.core.hands_on(Signal::HUP, false), None, "in a shutdown");
         let bench = Bench::new(vec![program("p"), program("q")]);
         assert_eq!(bench.core.hands_on(Signal::HUP, false), None, "to several");
+    }
+
+    #[test]
+    fn at_a_terminal_ctrl_c_is_about_the_shutdown_once_that_is_under_way() {
+        let plan = Plan::new(vec![program("p")], Budget::Within(Duration::from_secs(9)));
+        for signal in [Signal::INT, Signal::QUIT] {
+            let mut bench = Bench::of(Plan { stops_on: vec![Signal::TERM], ..plan.clone() });
+            bench.signal(signal);
+            assert!(bench.core.shutdown().is_none(), "{signal} is the program's own affair");
+            bench.signal(Signal::TERM);
+            assert!(!bench.core.is_now());
+            bench.signal(signal);
+            assert!(bench.core.is_now(), "{signal}");
+        }
     }
 
     #[test]

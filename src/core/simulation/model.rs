@@ -83,7 +83,7 @@ impl Model {
                     }
                 }
             }
-            Event::Signal(received) if asks(around.plan, received.signal) => {
+            Event::Signal(received) if asks(around.plan, received.signal, self.reason.is_some()) => {
                 self.asked.push(received.signal);
                 self.reason.get_or_insert(Reason::Asked);
             }
@@ -392,9 +392,10 @@ fn dependents_and(id: ProgramId, plan: &Plan) -> Vec<ProgramId> {
     found
 }
 
-/// True for a signal that begins a shutdown.
-pub(super) fn asks(plan: &Plan, signal: Signal) -> bool {
-    plan.stops_on.contains(&signal) && is_heard(plan, signal)
+/// True for a signal that begins a shutdown, or that is about one that is under way.
+pub(super) fn asks(plan: &Plan, signal: Signal, is_stopping: bool) -> bool {
+    let is_ctrl_c = [Signal::INT, Signal::QUIT].contains(&signal);
+    (plan.stops_on.contains(&signal) || (is_ctrl_c && is_stopping)) && is_heard(plan, signal)
 }
 
 /// False for signals that are runinit's own business, or dropped.
