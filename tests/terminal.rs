@@ -104,6 +104,38 @@ fn ctrl_z_stops_the_wrapper_with_the_program_and_fg_continues_both() -> Tested {
     Ok(())
 }
 
+/// A job that is over when there is a file `end`, and says so in a word that is not in its line.
+const WAITS: &str = "./runinit -- sh -c 'echo u''p; until test -e end; do sleep 0.05; done; echo do''ne'";
+
+#[test]
+fn a_job_that_goes_on_in_the_background_leaves_the_shell_its_terminal() -> Tested {
+    let mut desk = Desk::new()?;
+    desk.run(WAITS, "up\r\n")?;
+    desk.shell.type_in("\x1a")?;
+    desk.shell.expect("Stopped")?;
+    desk.shell.expect("$ ")?;
+    desk.run("bg", "$ ")?;
+    desk.run("touch end", "done\r\n")?;
+    desk.is_back()?;
+    desk.run("wait; jobs; rm end", "$ ")?;
+    desk.is_back()?;
+    Ok(())
+}
+
+#[test]
+fn a_stopped_job_that_is_ended_leaves_another_its_terminal() -> Tested {
+    let mut desk = Desk::new()?;
+    desk.run(WAITS, "up\r\n")?;
+    desk.shell.type_in("\x1a")?;
+    desk.shell.expect("Stopped")?;
+    desk.shell.expect("$ ")?;
+    desk.run("jobs -p > job; (tail --pid=$(cat job) -f /dev/null; echo go''ne) & kill %1; cat", "gone\r\n")?;
+    desk.run("one", "one\r\n")?;
+    desk.shell.type_in("\x04")?;
+    desk.is_back()?;
+    Ok(())
+}
+
 #[test]
 fn a_start_in_the_background_never_takes_the_terminal() -> Tested {
     let mut desk = Desk::new()?;
@@ -242,6 +274,56 @@ fn a_typed_main_program_of_a_fleet_has_the_terminal() -> Tested {
     desk.run("./runinit -q --config fleet.toml -- cat", "")?;
     desk.run("typed", "typed\r\n")?;
     desk.shell.type_in("\x04")?;
+    desk.is_back()?;
+    Ok(())
+}
+
+#[test]
+fn a_typed_main_program_that_is_started_again_has_the_terminal_again() -> Tested {
+    let fleet = r#"
+        [[program]]
+        name = "main"
+        main = true
+        command = ["true"]
+        restart = "on-failure"
+        backoff = { first = "10ms" }
+        [[program]]
+        name = "other"
+        shell = "exec sleep 1000"
+    "#;
+    let typed = "./runinit -q --config fleet.toml -- sh -c 'echo u''p; read x; echo g''ot $x; test $x = two'";
+    let mut desk = Desk::new()?;
+    std::fs::write(desk.dir.path().join("fleet.toml"), fleet).map_err(|e| e.to_string())?;
+    desk.run(typed, "up\r\n")?;
+    desk.run("one", "got one\r\nup\r\n")?;
+    desk.run("two", "got two\r\n")?;
+    desk.is_back()?;
+    // With nobody behind it who could continue it, it would even end.
+    let command = words(["sh", "-c", &format!("exec {typed}")]);
+    let mut pty = Pty::start(&command, desk.dir.path())?;
+    pty.expect("up\r\n")?;
+    pty.type_in("one\n")?;
+    pty.expect("got one\r\nup\r\n")?;
+    pty.type_in("two\n")?;
+    pty.expect("got two\r\n")?;
+    ensure!(pty.end()?.code() == Some(0), "the program's own code");
+    Ok(())
+}
+
+#[test]
+fn ctrl_c_is_heard_while_strays_are_waited_for() -> Tested {
+    let mut desk = Desk::new()?;
+    let script = "setsid sh -c \"trap : TERM; echo u''p; while :; do sleep 0.05; done\" & read x";
+    desk.run(&format!("./runinit --grace 1000s -- sh -c '{script}'"), "up\r\n")?;
+    desk.run("go", "")?;
+    let name = |desk: &Desk| desk.shell.foreground().and_then(process).map(|process| process.name);
+    ensure!(until(PATIENCE, || name(&desk).as_deref() == Some("runinit")), "it is not taken back");
+    // The first joins a shutdown that is under way, the second means now. Two at once are one.
+    let has_ended = until(PATIENCE, || {
+        let _ = desk.shell.type_in("\x03");
+        name(&desk).as_deref() == Some("bash")
+    });
+    ensure!(has_ended, "Ctrl-C does nothing");
     desk.is_back()?;
     Ok(())
 }

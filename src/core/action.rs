@@ -61,6 +61,8 @@ pub enum Action {
     StopWith(ProgramId, Signal),
     /// Give the terminal to the program that is to have it, if runinit's group has it now.
     GiveTerminal,
+    /// Take it back from the program that had it, and from its group.
+    TakeTerminal,
     /// Read the configuration again; answered by [`Event::Reloaded`](super::event::Event::Reloaded).
     Reload,
     /// Write the record as it stands.

@@ -49,6 +49,9 @@ impl Core {
         if self.finished {
             return;
         }
+        if self.ids().any(|id| self.has_ended_in_front(id)) {
+            out.push(Action::TakeTerminal);
+        }
         self.probe(out);
         for (child, reaped) in ended {
             match child {
@@ -62,6 +65,13 @@ impl Core {
         if !reaped.is_empty() {
             self.look_again(now, out);
         }
+    }
+
+    /// The terminal is taken back from it before it is started again, which would read in the background, and while strays
+    /// are waited for, so that Ctrl-C is heard. Whoever had it from that program may end later.
+    fn has_ended_in_front(&self, id: ProgramId) -> bool {
+        let program = &self.programs[id.0];
+        self.plan.programs[id.0].launch.foreground && program.pid.is_some() && program.leader().is_none()
     }
 
     /// What a child was started for, if somebody still waits for it.

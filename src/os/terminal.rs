@@ -2,21 +2,22 @@
 
 use super::raw;
 use crate::core::process::Pgid;
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 use nix::unistd::{Pid, getpgrp, isatty, tcgetpgrp, tcsetpgrp};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// The controlling terminal.
 #[derive(Debug)]
 pub struct Terminal {
     descriptor: OwnedFd,
-    /// Its modes at the start.
-    modes: Option<Termios>,
-    /// runinit has given it away, and gives it back at the end.
+    /// runinit has given it away, and takes it back.
     given: Cell<bool>,
+    /// Its modes when it was given away last.
+    modes: RefCell<Option<Termios>>,
 }
 
 impl Terminal {
@@ -27,7 +28,7 @@ impl Terminal {
             .ok()
             .or_else(|| raw::standard(0).try_clone_to_owned().ok())?; // no /dev in a bare image
         tcgetpgrp(&descriptor).ok()?;
-        Some(Self { modes: tcgetattr(&descriptor).ok(), descriptor, given: Cell::new(false) })
+        Some(Self { descriptor, given: Cell::new(false), modes: RefCell::new(None) })
     }
 
     /// True while runinit's own group is in the foreground. A start in the background never takes the terminal.
@@ -38,31 +39,52 @@ impl Terminal {
     /// For a program that starts and puts itself into the foreground.
     pub fn to_give(&self) -> Option<BorrowedFd<'_>> {
         self.is_ours().then(|| {
-            self.given.set(true);
+            self.is_about_to_be_given();
             self.descriptor.as_fd()
         })
+    }
+
+    fn is_about_to_be_given(&self) {
+        self.given.set(true);
+        *self.modes.borrow_mut() = tcgetattr(&self.descriptor).ok();
     }
 
     /// Puts a group into the foreground, if runinit's own group is there. SIGTTOU is blocked, so it cannot stop anybody.
     pub fn give(&self, pgid: Pgid) {
         if self.is_ours() {
+            self.is_about_to_be_given();
             // EPERM: the group has just ended.
-            let given = tcsetpgrp(&self.descriptor, Pid::from_raw(pgid.number())).is_ok();
-            self.given.set(given);
+            self.given.set(tcsetpgrp(&self.descriptor, Pid::from_raw(pgid.number())).is_ok());
         }
     }
 
-    /// Takes the foreground back, as a shell expects to find it, and after a program that was killed the modes too.
-    pub fn take_back(&self, was_killed: bool) {
+    /// Takes the foreground back from this group, as a shell expects to find it, and after a program that was killed the
+    /// modes too. Nobody else loses it who is there: a shell has it again when the program goes on in the background.
+    pub fn take_back(&self, from: Option<Pgid>, was_killed: bool) {
         if !self.given.get() {
             return;
         }
         // EIO or ENXIO: the terminal is gone, and there is nothing to take back.
-        let _ = tcsetpgrp(&self.descriptor, getpgrp());
-        if let (true, Some(modes)) = (was_killed, &self.modes) {
+        let Ok(front) = tcgetpgrp(&self.descriptor) else { return };
+        let is_from = from.is_some_and(|pgid| pgid.number() == front.as_raw());
+        if !is_from && !is_empty(front) {
+            return;
+        }
+        self.given.set(tcsetpgrp(&self.descriptor, getpgrp()).is_err());
+        if let (true, Some(modes)) = (was_killed, &*self.modes.borrow()) {
             let _ = tcsetattr(&self.descriptor, SetArg::TCSANOW, modes);
         }
     }
+
+    /// The shell that has stopped this job has taken the terminal for itself.
+    pub fn is_the_shells(&self) {
+        self.given.set(false);
+    }
+}
+
+/// True for the group of somebody who has ended in the foreground. 0 is a group in a PID namespace that cannot be seen.
+fn is_empty(group: Pid) -> bool {
+    group.as_raw() > 0 && raw::kill(-group.as_raw(), 0) == Err(Errno::ESRCH)
 }
 
 /// Gives up the controlling terminal, if that is standard input, for a program that is to lead a session with it. Where

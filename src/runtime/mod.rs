@@ -35,7 +35,7 @@ use crate::core::action::Action;
 use crate::core::budget::Moment;
 use crate::core::event::{Event, Received, Sender};
 use crate::core::plan::{Plan, Program, ProgramId};
-use crate::core::process::{Exit, Pid};
+use crate::core::process::Pid;
 use crate::core::signal::Signal;
 use crate::os::mark::Marks;
 use crate::os::output::Outputs;
@@ -173,14 +173,10 @@ pub fn run(mut setup: Setup) -> u8 {
     };
     let ended = catch_unwind(AssertUnwindSafe(|| runtime.run(cgroups)));
     let code = ended.unwrap_or_else(|_| runtime.end_after_panic());
-    let was_killed =
-        runtime.core.programs().any(|(_, _, program)| matches!(program.exit, Some(Exit::Signal(_))));
     if let Some(cgroups) = runtime.marks.cgroups() {
         cgroups.remove();
     }
-    if let Some(terminal) = &runtime.terminal {
-        terminal.take_back(was_killed);
-    }
+    runtime.take_terminal();
     drop(runtime.control.take());
     // The process ends, and the kernel has its memory back sooner than all of it is freed piece by piece.
     std::mem::forget(runtime);

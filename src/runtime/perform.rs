@@ -5,8 +5,8 @@ use crate::core::action::{Action, Purpose, Target};
 use crate::core::event::{Event, GroupState, SpawnFailure};
 use crate::core::plan::{Launch, Leads, Plan, ProgramId, Stdin, StepAction};
 use crate::core::policy::{Check, Ready, ReadyBy};
-use crate::core::process::Pid;
-use crate::core::program::Fate;
+use crate::core::process::{Exit, Pid};
+use crate::core::program::{Fate, Program};
 use crate::core::signal::Signal;
 use crate::os::output::Writers;
 use crate::os::spawn::Surroundings;
@@ -76,13 +76,13 @@ impl Runtime {
                 signals::stop_self();
                 None
             }
-            Action::StopWith(id, signal) => {
-                // Without a terminal there is no job control: somebody has stopped it on purpose.
-                let could_not = self.terminal.is_some() && !signals::stop_as_terminal_does();
-                could_not.then_some(Event::CouldNotStop(id, signal))
-            }
+            Action::StopWith(id, signal) => self.stop_with(id, signal),
             Action::GiveTerminal => {
                 self.give_terminal();
+                None
+            }
+            Action::TakeTerminal => {
+                self.take_terminal();
                 None
             }
             Action::Reload => self.reload(),
@@ -147,6 +147,8 @@ impl Runtime {
         let spawned = spawn::spawn(launch, surroundings);
         if spawned.is_err() {
             self.remove_cgroup(id);
+            // It may have ended in the foreground.
+            self.take_terminal();
         }
         let pid = self.watch_start(spawned)?;
         if let Some((_, Some(writing))) = stdin {
@@ -186,12 +188,33 @@ impl Runtime {
         }
     }
 
+    /// The program that is to have the terminal.
+    fn in_front(&self) -> Option<&Program> {
+        self.core.programs().find(|(_, spec, _)| spec.launch.foreground).map(|(_, _, program)| program)
+    }
+
     fn give_terminal(&self) {
-        let foreground = self.core.programs().find(|(_, spec, _)| spec.launch.foreground);
-        let group = foreground.and_then(|(_, _, program)| program.group());
+        let group = self.in_front().filter(|program| program.leader().is_some()).and_then(Program::group);
         if let (Some(terminal), Some(pgid)) = (&self.terminal, group) {
             terminal.give(pgid);
         }
+    }
+
+    pub(super) fn take_terminal(&self) {
+        let Some(terminal) = &self.terminal else { return };
+        let program = self.in_front();
+        let was_killed = program.is_some_and(|program| matches!(program.exit, Some(Exit::Signal(_))));
+        terminal.take_back(program.and_then(Program::group), was_killed);
+    }
+
+    fn stop_with(&self, id: ProgramId, signal: Signal) -> Option<Event> {
+        // Without a terminal there is no job control: somebody has stopped it on purpose.
+        let terminal = self.terminal.as_ref()?;
+        if !signals::stop_as_terminal_does() {
+            return Some(Event::CouldNotStop(id, signal));
+        }
+        terminal.is_the_shells();
+        None
     }
 
     /// A stop command runs where its program does, with its environment.

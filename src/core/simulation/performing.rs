@@ -68,6 +68,7 @@ impl World {
             Action::HangUp(..)
             | Action::Reload
             | Action::GiveTerminal
+            | Action::TakeTerminal
             | Action::Forget(_)
             | Action::Record
             | Action::Say(..)
