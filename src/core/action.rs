@@ -57,8 +57,13 @@ pub enum Action {
     /// Stop runinit itself, until it is continued.
     StopSelf,
     /// Stop runinit and its group as Ctrl-Z would, since this program was stopped so; answered by
-    /// [`Event::CouldNotStop`](super::event::Event::CouldNotStop) where nobody could continue it.
+    /// [`Event::CouldNotStop`](super::event::Event::CouldNotStop) where nobody could continue it, by
+    /// [`Event::HasTerminal`](super::event::Event::HasTerminal) where the program only missed the terminal, and else by
+    /// [`Event::Resumed`](super::event::Event::Resumed).
     StopWith(ProgramId, Signal),
+    /// A stop signal of the terminal came to runinit, so to all of its group: its program is to stop as well. If only the
+    /// terminal was missed that this program has, the group gets that back instead, and goes on.
+    HeedStop(ProgramId, Signal),
     /// Give the terminal to the program that is to have it, if runinit's group has it now.
     GiveTerminal,
     /// Take it back from the program that had it, and from its group.

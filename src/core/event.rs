@@ -20,6 +20,12 @@ pub enum Event {
     Stopped(Pid, Signal),
     /// The answer to [`Action::StopWith`](super::action::Action::StopWith) where nobody could continue runinit.
     CouldNotStop(ProgramId, Signal),
+    /// The answer to [`Action::StopWith`](super::action::Action::StopWith) where runinit's group had the terminal that the
+    /// program missed: it has it now.
+    HasTerminal(ProgramId),
+    /// The answer to [`Action::StopWith`](super::action::Action::StopWith) when somebody has continued runinit; the SIGCONT
+    /// is about to be heard.
+    Resumed(ProgramId),
     /// The answer to [`Action::Reload`](super::action::Action::Reload), if there was nothing wrong with the file.
     Reloaded(Box<Plan>),
     /// Somebody asks for something, to which there is no [objection](super::Core::objection).

@@ -19,6 +19,7 @@ impl Core {
             return;
         }
         if !self.is_forwarded(signal) {
+            self.heed_stop(signal, out);
             return;
         }
         if self.asks_for_the_end(signal) {
@@ -50,7 +51,11 @@ impl Core {
                 // It may be there already, and tmux is about to tell.
                 self.programs[id.0].early.insert(signal);
             }
-            self.forward_to(id, signal, out);
+            if signal == Signal::CONT && std::mem::take(&mut self.programs[id.0].is_stopped) {
+                self.continue_all(id, out);
+            } else {
+                self.forward_to(id, signal, out);
+            }
         }
         if is_terminal_stop(signal) && self.plan.terminal_stops == TerminalStops::ForwardAndStop {
             out.push(Action::StopSelf);
@@ -79,12 +84,34 @@ impl Core {
     }
 
     /// A program that has the terminal was stopped there (Ctrl-Z): runinit stops with it, so that the shell that started
-    /// both sees its job stopped. The SIGCONT that comes to runinit then is forwarded like any other.
+    /// both sees its job stopped. The SIGCONT that comes to runinit then is for all of its group.
     pub(super) fn on_stopped(&mut self, pid: Pid, signal: Signal, now: Moment, out: &mut Vec<Action>) {
         let Some(id) = self.ids().find(|id| self.programs[id.0].leader() == Some(pid)) else { return };
         if self.plan.programs[id.0].launch.foreground {
             self.note(now, Some(id), format!("stopped by {signal}"));
             out.push(Action::StopWith(id, signal));
+        }
+    }
+
+    /// The terminal's stop signals are job control, and runinit is one job with its program and its neighbours.
+    fn heed_stop(&self, signal: Signal, out: &mut Vec<Action>) {
+        let is_in_front = |id: &ProgramId| {
+            self.plan.programs[id.0].launch.foreground && self.programs[id.0].leader().is_some()
+        };
+        let in_front = self.ids().find(is_in_front).filter(|_| is_terminal_stop(signal));
+        out.extend(in_front.map(|id| Action::HeedStop(id, signal)));
+    }
+
+    /// A read or write in the background has stopped all of its group.
+    pub(super) fn on_terminal(&self, id: ProgramId, out: &mut Vec<Action>) {
+        let target = self.programs[id.0].group().map(Target::Group);
+        out.extend(target.map(|target| Action::Signal(id, target, Signal::CONT)));
+    }
+
+    fn continue_all(&self, id: ProgramId, out: &mut Vec<Action>) {
+        let target = self.programs[id.0].group().map(Target::Group);
+        if let (Some(target), Some(signal)) = (target, self.rewritten_for(id, Signal::CONT)) {
+            out.push(Action::Signal(id, target, signal));
         }
     }
 

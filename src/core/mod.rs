@@ -171,6 +171,8 @@ impl Core {
             Event::Reaped(reaped) => self.on_reaped(&reaped, now, out),
             Event::Stopped(pid, signal) => self.on_stopped(pid, signal, now, out),
             Event::CouldNotStop(id, signal) => self.on_could_not_stop(id, signal, out),
+            Event::HasTerminal(id) => self.on_terminal(id, out),
+            Event::Resumed(id) => self.programs[id.0].is_stopped = true,
             Event::Reloaded(plan) => self.on_reload(*plan, now, out),
             Event::Asked(command) => self.on_asked(command, now, out),
             Event::Signal(received) => self.on_signal(received, now, out),

@@ -201,6 +201,8 @@ pub struct Program {
     pub escapees: BTreeMap<Pid, Option<Signal>>,
     /// They are to be looked for at the end of this round.
     pub(super) is_sought: bool,
+    /// Ctrl-Z has stopped all of its group, and runinit with it; what continues runinit is for all of it.
+    pub(super) is_stopped: bool,
 }
 
 /// A question to tmux. Never two at a time about one program.
@@ -347,6 +349,7 @@ impl Program {
             status: None,
             escapees: BTreeMap::new(),
             is_sought: false,
+            is_stopped: false,
         }
     }
 

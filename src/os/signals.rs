@@ -56,15 +56,20 @@ pub fn stop_self() {
     let _ = raw::kill(std::process::id().cast_signed(), Signal::STOP.number());
 }
 
-/// Stops this process and its group as Ctrl-Z would, and returns true when it is continued.
+/// Continues this process's whole group.
+pub fn continue_group() {
+    let _ = raw::kill(0, Signal::CONT.number());
+}
+
+/// Stops this process and its group by a stop signal of the terminal, and returns true when it is continued.
 ///
-/// The kernel decides whether that can be: SIGTSTP does nothing in an orphaned group, where nobody could continue it,
-/// nor to PID 1, nor if it was inherited as ignored.
-pub fn stop_as_terminal_does() -> bool {
+/// The kernel decides whether that can be: such a signal does nothing in an orphaned group, where nobody could continue
+/// it, nor to PID 1, nor if it was inherited as ignored.
+pub fn stop_as_terminal_does(signal: Signal) -> bool {
     let bit = |signal: Signal| 1u64 << (signal.number() - 1);
     // A stop signal takes a pending SIGCONT away (kill(2)), so one that is pending afterwards is what ended the stop.
-    let _ = raw::kill(0, Signal::TSTP.number());
-    raw::set_signal_mask(!bit(Signal::TSTP));
+    let _ = raw::kill(0, signal.number());
+    raw::set_signal_mask(!bit(signal));
     raw::set_signal_mask(u64::MAX);
     raw::pending_signals() & bit(Signal::CONT) != 0
 }

@@ -32,7 +32,7 @@ impl Terminal {
     }
 
     /// True while runinit's own group is in the foreground. A start in the background never takes the terminal.
-    fn is_ours(&self) -> bool {
+    pub fn is_ours(&self) -> bool {
         tcgetpgrp(&self.descriptor) == Ok(getpgrp())
     }
 
@@ -49,25 +49,29 @@ impl Terminal {
         *self.modes.borrow_mut() = tcgetattr(&self.descriptor).ok();
     }
 
-    /// Puts a group into the foreground, if runinit's own group is there. SIGTTOU is blocked, so it cannot stop anybody.
-    pub fn give(&self, pgid: Pgid) {
-        if self.is_ours() {
-            self.is_about_to_be_given();
-            // EPERM: the group has just ended.
-            self.given.set(tcsetpgrp(&self.descriptor, Pid::from_raw(pgid.number())).is_ok());
+    /// Puts a group into the foreground, if runinit's own group is there; true if it is there now. SIGTTOU is blocked, so it
+    /// cannot stop anybody.
+    pub fn give(&self, pgid: Pgid) -> bool {
+        if !self.is_ours() {
+            return tcgetpgrp(&self.descriptor).is_ok_and(|front| front.as_raw() == pgid.number());
         }
+        self.is_about_to_be_given();
+        // EPERM: the group has just ended.
+        self.given.set(tcsetpgrp(&self.descriptor, Pid::from_raw(pgid.number())).is_ok());
+        self.given.get()
     }
 
     /// Takes the foreground back from this group, as a shell expects to find it, and after a program that was killed the
     /// modes too. Nobody else loses it who is there: a shell has it again when the program goes on in the background.
     pub fn take_back(&self, from: Option<Pgid>, was_killed: bool) {
-        if !self.given.get() {
+        if !self.given.get() && from.is_none() {
             return;
         }
         // EIO or ENXIO: the terminal is gone, and there is nothing to take back.
         let Ok(front) = tcgetpgrp(&self.descriptor) else { return };
         let is_from = from.is_some_and(|pgid| pgid.number() == front.as_raw());
-        if !is_from && !is_empty(front) {
+        let is_left = self.given.get() && is_empty(front);
+        if !is_from && !is_left {
             return;
         }
         self.given.set(tcsetpgrp(&self.descriptor, getpgrp()).is_err());

@@ -5,7 +5,7 @@ use crate::core::action::{Action, Purpose, Target};
 use crate::core::event::{Event, GroupState, SpawnFailure};
 use crate::core::plan::{Launch, Leads, Plan, ProgramId, Stdin, StepAction};
 use crate::core::policy::{Check, Ready, ReadyBy};
-use crate::core::process::{Exit, Pid};
+use crate::core::process::{Exit, Pgid, Pid};
 use crate::core::program::{Fate, Program};
 use crate::core::signal::Signal;
 use crate::os::output::Writers;
@@ -77,6 +77,7 @@ impl Runtime {
                 None
             }
             Action::StopWith(id, signal) => self.stop_with(id, signal),
+            Action::HeedStop(id, signal) => self.heed_stop(id, signal),
             Action::GiveTerminal => {
                 self.give_terminal();
                 None
@@ -210,11 +211,32 @@ impl Runtime {
     fn stop_with(&self, id: ProgramId, signal: Signal) -> Option<Event> {
         // Without a terminal there is no job control: somebody has stopped it on purpose.
         let terminal = self.terminal.as_ref()?;
-        if !signals::stop_as_terminal_does() {
+        let is_in_want = [Signal::TTIN, Signal::TTOU].contains(&signal);
+        // `fg` gives the terminal to runinit's group, and tells nobody if that runs already.
+        if is_in_want && self.group(id).is_some_and(|pgid| terminal.give(pgid)) {
+            return Some(Event::HasTerminal(id));
+        }
+        if !signals::stop_as_terminal_does(if is_in_want { signal } else { Signal::TSTP }) {
             return Some(Event::CouldNotStop(id, signal));
         }
         terminal.is_the_shells();
-        None
+        Some(Event::Resumed(id))
+    }
+
+    fn heed_stop(&self, id: ProgramId, signal: Signal) -> Option<Event> {
+        let (terminal, pgid) = (self.terminal.as_ref()?, self.group(id)?);
+        if signal != Signal::TSTP {
+            terminal.take_back(Some(pgid), false);
+            if terminal.is_ours() {
+                signals::continue_group();
+                return None;
+            }
+        }
+        self.signal(id, Target::Group(pgid), Signal::TSTP)
+    }
+
+    fn group(&self, id: ProgramId) -> Option<Pgid> {
+        self.core.program(id).and_then(Program::group)
     }
 
     /// A stop command runs where its program does, with its environment.

@@ -61,12 +61,16 @@ impl World {
                 if self.random.chance(50) {
                     return Some(Event::CouldNotStop(id, signal));
                 }
+                if self.random.chance(20) {
+                    return Some(Event::HasTerminal(id));
+                }
                 self.stop_self();
-                None
+                Some(Event::Resumed(id))
             }
             // Nobody ignores SIGTERM alone, so that a hang-up makes no difference.
             Action::HangUp(..)
             | Action::Reload
+            | Action::HeedStop(..)
             | Action::GiveTerminal
             | Action::TakeTerminal
             | Action::Forget(_)

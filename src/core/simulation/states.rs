@@ -150,7 +150,7 @@ fn events_of(id: ProgramId) -> Vec<Event> {
     let ended = [Ended::With(Exit::Code(1)), Ended::Unknown, Ended::NotYet];
     events.extend(ended.map(|ended| Event::EndTold(id, ended)));
     events.extend([true, false].map(|is_closed| Event::Closed(id, is_closed)));
-    events.push(Event::CouldNotStop(id, Signal::TTIN));
+    events.extend([Event::CouldNotStop(id, Signal::TTIN), Event::HasTerminal(id), Event::Resumed(id)]);
     events.push(Event::Inspected(id, Masks::default()));
     let commands =
         [Command::Stop(id), Command::Start(id), Command::Restart(id), Command::Signal(id, Signal::HUP)];

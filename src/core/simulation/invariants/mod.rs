@@ -363,6 +363,8 @@ impl Checker {
             Event::Asked(Command::Stop(_)) => self.see("a stop by hand", true),
             Event::Asked(Command::Restart(_)) => self.see("a restart by hand", true),
             Event::CouldNotStop(..) => self.see("a stop that nobody would continue", true),
+            Event::HasTerminal(_) => self.see("a program that missed the terminal", true),
+            Event::Resumed(_) => self.see("a stop that somebody continued", true),
             _ => {}
         }
         for (_, _, program) in core.programs() {

@@ -131,15 +131,14 @@ impl Rules {
         }
     }
 
-    /// Where nobody could continue runinit, its program cannot stay stopped at the terminal.
+    /// Where nobody could continue runinit, its program cannot stay stopped at the terminal, nor where it has that now.
     fn could_not_stop(&self, event: &Event, reasons: &mut Vec<Sent>) {
-        let Event::CouldNotStop(id, signal) = event else { return };
-        let Some(group) = self.before[id.0].group() else { return };
-        let signals: &[Signal] = match *signal {
-            Signal::TSTP => &[Signal::CONT],
-            Signal::TTIN | Signal::TTOU => &[Signal::HUP, Signal::CONT],
-            _ => &[],
+        let (id, signals): (_, &[Signal]) = match event {
+            Event::HasTerminal(id) | Event::CouldNotStop(id, Signal::TSTP) => (id, &[Signal::CONT]),
+            Event::CouldNotStop(id, Signal::TTIN | Signal::TTOU) => (id, &[Signal::HUP, Signal::CONT]),
+            _ => return,
         };
+        let Some(group) = self.before[id.0].group() else { return };
         reasons.extend(signals.iter().map(|signal| (*id, Target::Group(group), *signal)));
     }
 
@@ -213,9 +212,12 @@ fn check_is_recorded(pid: Pid, id: ProgramId, signal: Signal, core: &Core) -> Ve
 }
 
 fn forward(plan: &plan::Plan, id: ProgramId, program: &Program, signal: Signal) -> Option<Sent> {
+    // What has stopped with runinit goes on with it, whoever of it hears other signals.
+    let is_for_all = signal == Signal::CONT && program.is_stopped;
     let signal = plan.rewrite.get(&signal).copied().unwrap_or(Some(signal))?;
     let signal = plan.programs[id.0].signals.get(&signal).copied().unwrap_or(Some(signal))?;
-    Some((id, target(plan, id, program)?, signal))
+    let group = program.group().map(Target::Group).filter(|_| is_for_all);
+    Some((id, group.or(target(plan, id, program))?, signal))
 }
 
 fn target(plan: &plan::Plan, id: ProgramId, program: &Program) -> Option<Target> {
