@@ -115,7 +115,7 @@ fn start(run: Run, load: Load) -> u8 {
         control,
         signals,
         inherited,
-        terminal: if wants_terminal { Terminal::controlling() } else { None },
+        terminal: if wants_terminal { Terminal::controlling(manner.terminal_is_stdin) } else { None },
         recorder,
         termination_log: termination_log.filter(|log| is_init || !log.is_default()),
         own,

@@ -46,7 +46,9 @@ impl Desk {
 
     /// The shell is there and has the terminal.
     fn is_back(&mut self) -> Result<(), String> {
-        self.run("echo back-$((40 + 2))", "back-42")?;
+        // Its echo may be torn apart by a prompt.
+        self.shell.type_in("echo back-$((40 + 2))\n")?;
+        self.shell.expect("back-42")?;
         self.shell.expect("$ ")
     }
 
@@ -276,6 +278,26 @@ fn a_start_in_the_background_never_takes_the_terminal() -> Tested {
     desk.run("in front now", "in front now\r\n")?;
     desk.shell.type_in("\x04")?;
     desk.is_back()?;
+    Ok(())
+}
+
+#[test]
+fn a_start_in_the_background_of_a_script_leaves_that_the_terminal() -> Tested {
+    let script = "trap 'echo hea''rd; kill $!; exit' INT; ./runinit -- sleep 1000 & echo u''p; read x; echo g''ot $x; kill $!; wait";
+    for start in [script.to_owned(), script.replace("./runinit --", "./tini -s --")] {
+        let mut desk = Desk::new()?;
+        std::os::unix::fs::symlink(Init::Runinit.path()?, desk.dir.path().join("tini"))
+            .map_err(|e| e.to_string())?;
+        std::fs::write(desk.dir.path().join("script"), start).map_err(|e| e.to_string())?;
+        desk.run("sh script", "up\r\n")?;
+        desk.has_given("sh")?;
+        desk.run("line", "got line\r\n")?;
+        desk.is_back()?;
+        desk.run("sh script", "up\r\n")?;
+        desk.shell.type_in("\x03")?;
+        desk.shell.expect("heard\r\n")?;
+        desk.is_back()?;
+    }
     Ok(())
 }
 

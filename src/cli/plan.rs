@@ -89,6 +89,8 @@ pub struct Manner {
     pub parent_death_signal: Option<Signal>,
     /// As PID 1 it keeps a record where nobody asks for one.
     pub keeps_record: bool,
+    /// A program starts with the terminal only if that is standard input.
+    pub terminal_is_stdin: bool,
     /// What it lets go once the program runs.
     pub lets_go: LetsGo,
     /// Its code when the system refuses something that it cannot start without.
@@ -101,6 +103,7 @@ impl Default for Manner {
             subreaper: true,
             parent_death_signal: None,
             keeps_record: true,
+            terminal_is_stdin: false,
             lets_go: LetsGo::default(),
             refused: 111,
         }

@@ -14,6 +14,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 #[derive(Debug)]
 pub struct Terminal {
     descriptor: OwnedFd,
+    /// A program has it from its start on, and not only when it reads from it.
+    is_for_start: bool,
     /// runinit has given it away, and takes it back.
     given: Cell<bool>,
     /// Its modes when it was given away last.
@@ -21,14 +23,19 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// The controlling terminal, if there is one.
-    pub fn controlling() -> Option<Self> {
+    /// The controlling terminal, if there is one. A start in the background of a script does not take it from that: such a
+    /// shell leaves it in its own group, and has it ignore SIGINT and SIGQUIT (POSIX, "Asynchronous Lists").
+    pub fn controlling(only_as_stdin: bool) -> Option<Self> {
         let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
         let descriptor = open("/dev/tty", flags, Mode::empty())
             .ok()
             .or_else(|| raw::standard(0).try_clone_to_owned().ok())?; // no /dev in a bare image
         tcgetpgrp(&descriptor).ok()?;
-        Some(Self { descriptor, given: Cell::new(false), modes: RefCell::new(None) })
+        // ENOTTY: standard input is another terminal, or none.
+        let is_stdin = tcgetpgrp(raw::standard(0)).is_ok();
+        let is_asynchronous = raw::is_ignored(libc::SIGINT) && raw::is_ignored(libc::SIGQUIT);
+        let is_for_start = is_stdin || !(only_as_stdin || is_asynchronous);
+        Some(Self { descriptor, is_for_start, given: Cell::new(false), modes: RefCell::new(None) })
     }
 
     /// True while runinit's own group is in the foreground. A start in the background never takes the terminal.
@@ -38,7 +45,7 @@ impl Terminal {
 
     /// For a program that starts and puts itself into the foreground.
     pub fn to_give(&self) -> Option<BorrowedFd<'_>> {
-        self.is_ours().then(|| {
+        (self.is_for_start && self.is_ours()).then(|| {
             self.is_about_to_be_given();
             self.descriptor.as_fd()
         })
@@ -47,6 +54,13 @@ impl Terminal {
     fn is_about_to_be_given(&self) {
         self.given.set(true);
         *self.modes.borrow_mut() = tcgetattr(&self.descriptor).ok();
+    }
+
+    /// As [`give`](Self::give), to a program that goes on and has not asked for it.
+    pub fn give_again(&self, pgid: Pgid) {
+        if self.is_for_start {
+            self.give(pgid);
+        }
     }
 
     /// Puts a group into the foreground, if runinit's own group is there; true if it is there now. SIGTTOU is blocked, so it

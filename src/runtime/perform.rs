@@ -197,7 +197,7 @@ impl Runtime {
     fn give_terminal(&self) {
         let group = self.in_front().filter(|program| program.leader().is_some()).and_then(Program::group);
         if let (Some(terminal), Some(pgid)) = (&self.terminal, group) {
-            terminal.give(pgid);
+            terminal.give_again(pgid);
         }
     }
 

@@ -79,6 +79,7 @@ const MODEST: Manner = Manner {
     subreaper: false,
     parent_death_signal: None,
     keeps_record: false,
+    terminal_is_stdin: true,
     lets_go: LetsGo { directory: false, descriptors: false },
     refused: 1,
 };
