@@ -2,7 +2,7 @@
 
 mod support;
 
-use libc::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+use libc::{SIGHUP, SIGINT, SIGKILL, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use std::ffi::OsString;
@@ -10,7 +10,12 @@ use std::fs::{Permissions, set_permissions};
 use std::io::{Read as _, Write as _};
 use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::PermissionsExt as _;
-use support::{End, Lateness, Outcome, Place, Running, Stage, Tested, ensure, probe, runinit};
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+use support::{
+    End, Lateness, Outcome, PATIENCE, Place, Running, Stage, Tested, descendants, ensure, probe, runinit,
+    send, until,
+};
 
 /// Runs runinit to its end with nothing but these words.
 fn run(options: &[&str], command: &[&str]) -> Result<(Running, End), String> {
@@ -314,6 +319,30 @@ fn what_timeout_sends_twice_is_one_request() -> Tested {
         running.signal(SIGTERM)?;
         running.end_with(3)?;
         ensure!(running.stdout().contains("clean"), "{}", running.explain("it was killed"));
+    }
+    Ok(())
+}
+
+/// For a moment a new process is in runinit's own group, and runinit waits for it.
+#[test]
+fn a_stop_signal_in_the_middle_of_a_start_stops_nobody_for_ever() -> Tested {
+    for _ in 0..20 {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_runinit"));
+        let mut child = command.args(["--", "true"]).process_group(0).spawn().map_err(|e| e.to_string())?;
+        let group = child.id().cast_signed();
+        // Before that it is stopped itself, as any program is.
+        let status = format!("/proc/{group}/status");
+        while std::fs::read_to_string(&status).is_ok_and(|text| text.contains("SigBlk:\t0000000000000000")) {}
+        let has_ended = until(PATIENCE, || {
+            // ESRCH: it has just ended.
+            (0..5_000).take_while(|_| send(-group, SIGTSTP).is_ok()).for_each(drop);
+            matches!(child.try_wait(), Ok(Some(_)))
+        });
+        if !has_ended {
+            descendants(group).iter().try_for_each(|process| send(process.pid, SIGKILL))?;
+            child.kill().and_then(|()| child.wait()).map_err(|e| e.to_string())?;
+        }
+        ensure!(has_ended, "it waits for a program that was stopped before it began");
     }
     Ok(())
 }

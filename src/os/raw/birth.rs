@@ -1,7 +1,7 @@
 //! The child's side of a start: from the clone to the exec.
 
 use super::confine::{Confine, Dumpable, Step, confine};
-use super::{set_sigchld_ignored, set_signal_mask};
+use super::{kill, pending_signals, set_sigchld_ignored, set_signal_mask};
 use crate::core::plan::Leads;
 use libc::{c_char, c_int, c_void};
 use nix::errno::Errno;
@@ -165,8 +165,19 @@ unsafe fn prepare(birth: &Birth) -> Option<(Stage, i32)> {
     if birth.ignore_sigchld {
         set_sigchld_ignored(true);
     }
+    discard_stops();
     set_signal_mask(birth.mask);
     None
+}
+
+/// What came to runinit's group while this process was still in that is runinit's to heed. It would stop this process here,
+/// and with it runinit, which waits until it has become the program (vfork(2)), and could not continue it.
+fn discard_stops() {
+    let stops = [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU].map(|signal| 1u64 << (signal - 1));
+    if pending_signals() & stops.iter().sum::<u64>() != 0 {
+        // It takes all stop signals away that are pending (signal(7)), and does nothing itself where nobody is stopped.
+        let _ = kill(std::process::id().cast_signed(), libc::SIGCONT);
+    }
 }
 
 /// False: one of them could not be given, and errno says why.
