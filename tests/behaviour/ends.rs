@@ -84,7 +84,8 @@ pub(crate) fn stray(init: Init) -> Outcome {
 
 pub(crate) fn stubborn_stray(init: Init) -> Outcome {
     let start = "$probe hear --detach -o $file";
-    Place::BOTH.into_iter().try_for_each(|place| asked_to_end(leaving(init, place, start, "2s")?))
+    // A tenth is for the SIGKILL, and a busy machine needs some of it.
+    Place::BOTH.into_iter().try_for_each(|place| asked_to_end(leaving(init, place, start, "6s")?))
 }
 
 pub(crate) fn strangers(init: Init) -> Outcome {
