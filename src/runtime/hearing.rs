@@ -41,6 +41,14 @@ impl Hearing {
     pub(super) fn forget_trouble(&mut self, id: ProgramId) {
         self.troubles.remove(&id);
     }
+
+    /// Another program may have its place.
+    pub(super) fn forget(&mut self, id: ProgramId) {
+        self.forget_trouble(id);
+        self.sockets.remove(&id);
+        self.pipes.remove(&id);
+        self.connections.remove(&id);
+    }
 }
 
 /// What a program is given to say that it is ready.
@@ -50,15 +58,6 @@ pub(super) struct Voice {
     pub(super) environment: Option<(OsString, OsString)>,
     /// A pipe, and the number it is to have in the program.
     pub(super) descriptor: Option<(OwnedFd, i32)>,
-}
-
-impl Hearing {
-    /// Another program may have its place.
-    pub(super) fn forget(&mut self, id: ProgramId) {
-        self.sockets.remove(&id);
-        self.pipes.remove(&id);
-        self.connections.remove(&id);
-    }
 }
 
 impl Runtime {
