@@ -1,26 +1,69 @@
 //! Log lines: one line each, `runinit: ` before it, on standard error, never waited for.
 
 use crate::os::log_sink::LogSink;
-use log::{Level, LevelFilter};
+use env_filter::ParseError;
+use env_logger::Logger;
+use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::io::Write;
+use std::sync::OnceLock;
 
 /// The filter in place of one that makes no sense.
 const DEFAULT: &str = "warn";
 
-/// Starts logging with an `env_logger` filter.
+/// What `log`'s macros reach. `env_logger` is set up when the first line comes: most wrappers end without one.
+struct Late {
+    filter: OnceLock<String>,
+    logger: OnceLock<Logger>,
+}
+
+static LATE: Late = Late { filter: OnceLock::new(), logger: OnceLock::new() };
+
+impl Late {
+    fn logger(&self) -> &Logger {
+        self.logger.get_or_init(|| set_up(self.filter.get().map_or(DEFAULT, String::as_str)))
+    }
+}
+
+impl Log for Late {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.logger().enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        self.logger().log(record);
+    }
+
+    fn flush(&self) {}
+}
+
+/// Starts logging with an `env_logger` filter. Logging that was started already stays as it is.
 pub fn start(filter: &str) {
-    let target = env_logger::Target::Pipe(Box::new(LogSink::stderr()));
-    let mut builder = env_logger::Builder::new();
-    // What makes no sense is not left to env_logger to tell: it would wait for standard error, and panic without it.
-    let wrong = env_filter::Builder::new().try_parse(filter).err();
-    builder.parse_filters(if wrong.is_some() { DEFAULT } else { filter }).target(target);
-    builder.format(|line, record| writeln!(line, "runinit: {}{}", prefix(record.level()), record.args()));
-    // A logger that is there already stays.
-    let _ = builder.try_init();
-    if let Some(why) = wrong {
+    let understood = if is_level(filter) { Ok(()) } else { understand(filter) };
+    let filter = if understood.is_ok() { filter } else { DEFAULT };
+    if LATE.filter.set(filter.to_owned()).is_ok() && log::set_logger(&LATE).is_ok() {
+        log::set_max_level(if is_level(filter) { loudest(filter) } else { LATE.logger().filter() });
+    }
+    if let Err(why) = understood {
         log::warn!("RUNINIT_LOG: {why}; taken for {DEFAULT:?}");
     }
     std::panic::set_hook(Box::new(|info| log::error!("bug: {info}")));
+}
+
+/// What makes no sense is not left to `env_logger` to tell: it would wait for standard error, and panic without it.
+fn understand(filter: &str) -> Result<(), ParseError> {
+    env_filter::Builder::new().try_parse(filter).map(|_| ())
+}
+
+fn set_up(filter: &str) -> Logger {
+    env_logger::Builder::new()
+        .parse_filters(filter)
+        .target(env_logger::Target::Pipe(Box::new(LogSink::stderr())))
+        .format(|line, record| writeln!(line, "runinit: {}{}", prefix(record.level()), record.args()))
+        .build()
+}
+
+fn is_level(filter: &str) -> bool {
+    filter.parse::<LevelFilter>().is_ok()
 }
 
 /// The least important that a filter may let through. Only those of a single word are understood; from others everything is

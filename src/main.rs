@@ -40,26 +40,38 @@ fn run() -> u8 {
         return personality(&call).map_or_else(Answer::give, |run| start(run, Box::new(nothing_to_load)));
     }
     match cli::parse(words, &environment) {
-        Ok(Command::Run(options)) => match cli::plan(options.clone()) {
-            Ok(run) => {
-                let places = run.places();
-                start(run, Box::new(move || load_again(&options, &places)))
-            }
-            Err(diagnostics) => refuse(&diagnostics),
-        },
-        Ok(Command::Check(options)) => check_plan(options),
-        Ok(Command::Explain(asked)) => explain_run(&asked, cli::screen(&environment)),
-        Ok(Command::Drill(asked)) => drill_fleet(&asked, cli::screen(&environment)),
-        Ok(Command::Print(text)) => print(&text),
-        Ok(Command::Help(subcommand)) => print(&cli::help(subcommand)),
-        Ok(Command::Ask(ask)) => control::run(&ask),
-        Ok(Command::Clean(Cleaning::Errand)) => clean_for_init(),
-        Ok(Command::Clean(Cleaning::ByHand { options, is_dry })) => clean_by_hand(*options, is_dry),
-        Ok(Command::Version) => print(concat!("runinit ", env!("CARGO_PKG_VERSION"), "\n")),
+        Ok(Command::Run(options)) => run_plan(options),
+        Ok(command) => answer(command, &environment),
         Err(why) => {
             logging::say_error(&why);
             BAD_USAGE
         }
+    }
+}
+
+fn run_plan(options: Options) -> u8 {
+    match cli::plan(options.clone()) {
+        Ok(run) => {
+            let places = run.places();
+            start(run, Box::new(move || load_again(&options, &places)))
+        }
+        Err(diagnostics) => refuse(&diagnostics),
+    }
+}
+
+#[inline(never)]
+fn answer(command: Command, environment: &cli::Environment<'_>) -> u8 {
+    match command {
+        Command::Run(options) => run_plan(options),
+        Command::Check(options) => check_plan(options),
+        Command::Explain(asked) => explain_run(&asked, cli::screen(environment)),
+        Command::Drill(asked) => drill_fleet(&asked, cli::screen(environment)),
+        Command::Print(text) => print(&text),
+        Command::Help(subcommand) => print(&cli::help(subcommand)),
+        Command::Ask(ask) => control::run(&ask),
+        Command::Clean(Cleaning::Errand) => clean_for_init(),
+        Command::Clean(Cleaning::ByHand { options, is_dry }) => clean_by_hand(*options, is_dry),
+        Command::Version => print(concat!("runinit ", env!("CARGO_PKG_VERSION"), "\n")),
     }
 }
 

@@ -14,15 +14,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Every subcommand of this kind.
-const NAMES: [&str; 10] =
-    ["status", "health", "stop", "start", "restart", "signal", "logs", "attach", "reload", "remove"];
-
 /// Answers that come at once come within this, or something is wrong.
 const SOON: Duration = Duration::from_secs(5);
-
-pub(super) fn is_known(word: &str) -> bool {
-    NAMES.contains(&word)
-}
 
 /// The options as they were given.
 #[derive(Debug, Default)]

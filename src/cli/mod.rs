@@ -57,15 +57,27 @@ pub fn parse(
 ) -> Result<Command, String> {
     let mut arguments = arguments.into_iter().peekable();
     let first = arguments.peek().and_then(|word| word.to_str()).unwrap_or_default().to_owned();
-    match first.as_str() {
-        "check" => options::parse_check(arguments.skip(1), environment),
-        "hygiene" => options::parse_hygiene(arguments.skip(1), environment),
-        "explain" => explain::parse(arguments.skip(1), environment),
-        "drill" => drill::parse(arguments.skip(1), environment),
-        "completions" => parse_completions(arguments.skip(1)),
-        "man" => parse_man(arguments.skip(1)),
-        word if ask::is_known(word) => ask::parse(word, arguments.skip(1), environment),
-        _ => options::parse(arguments, environment),
+    if surface::names().any(|name| name == first) {
+        arguments.next();
+        return parse_subcommand(&first, arguments, environment);
+    }
+    options::parse(arguments, environment)
+}
+
+#[inline(never)]
+fn parse_subcommand(
+    name: &str,
+    arguments: impl Iterator<Item = OsString>,
+    environment: &Environment<'_>,
+) -> Result<Command, String> {
+    match name {
+        "check" => options::parse_check(arguments, environment),
+        "hygiene" => options::parse_hygiene(arguments, environment),
+        "explain" => explain::parse(arguments, environment),
+        "drill" => drill::parse(arguments, environment),
+        "completions" => parse_completions(arguments),
+        "man" => parse_man(arguments),
+        _ => ask::parse(name, arguments, environment),
     }
 }
 

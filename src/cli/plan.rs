@@ -182,6 +182,7 @@ fn warnings(options: &Options, fleet: &Fleet) -> Vec<String> {
     is_for_nobody.then(|| text.to_owned()).into_iter().collect()
 }
 
+#[inline(never)]
 fn fleet_plan(options: Options, fleet: Fleet) -> Plan {
     let budget = budget(&options, fleet.budget);
     let mut programs = fleet.programs;

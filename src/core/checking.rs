@@ -194,6 +194,7 @@ impl Core {
         }
     }
 
+    #[inline(never)]
     pub(super) fn on_notice(&mut self, id: ProgramId, notice: &Notice, now: Moment, out: &mut Vec<Action>) {
         let by = self.plan.programs[id.0].ready.as_ref().map(|ready| &ready.by);
         let is_told = matches!(by, Some(ReadyBy::Notify | ReadyBy::Descriptor(_)));

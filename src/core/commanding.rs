@@ -89,6 +89,7 @@ impl Core {
         Some(format!("{} comes after {name}; remove that first", self.name(*after)))
     }
 
+    #[inline(never)]
     pub(super) fn on_asked(&mut self, command: Command, now: Moment, out: &mut Vec<Action>) {
         if self.objection(&command).is_some() {
             return;

@@ -47,6 +47,7 @@ impl Core {
         }
     }
 
+    #[inline(never)]
     pub(super) fn on_remaining(&mut self, remaining: &Remaining, now: Moment, out: &mut Vec<Action>) {
         let (Some(shutdown), Some(length)) = (&self.shutdown, self.plan.budget.length()) else { return };
         let count = remaining.named.len() + remaining.more;

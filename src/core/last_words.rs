@@ -16,6 +16,7 @@ const KILL: StoppedBy = StoppedBy::Signal(Signal::KILL);
 impl Core {
     /// `stopped in 5s 200ms: SIGTERM from pid 7 (sh); web was killed 5s after SIGTERM, which it ignored; exit code 143`.
     /// `None` before any shutdown.
+    #[inline(never)]
     pub fn last_words(&self, now: Moment) -> Option<String> {
         let shutdown = self.shutdown()?;
         let took = format_ms(shutdown.over_at.unwrap_or(now).saturating_sub(shutdown.began));

@@ -47,6 +47,7 @@ impl Core {
         }
     }
 
+    #[inline(never)]
     pub(super) fn on_sought(
         &mut self,
         found: Vec<(ProgramId, Vec<Other>)>,
@@ -61,6 +62,7 @@ impl Core {
     }
 
     /// The last look of all tells it too.
+    #[inline(never)]
     pub(super) fn see_escapees(&mut self, now: Moment, out: &mut Vec<Action>) {
         if !self.plan.marks_programs {
             return;

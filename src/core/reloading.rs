@@ -34,6 +34,7 @@ impl Core {
         })
     }
 
+    #[inline(never)]
     pub(super) fn on_reload(&mut self, plan: Plan, now: Moment, out: &mut Vec<Action>) {
         if self.shutdown.is_some() {
             return;

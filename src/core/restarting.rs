@@ -41,6 +41,7 @@ impl Core {
     }
 
     /// False for a program that ends again and again.
+    #[inline(never)]
     fn may_restart(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) -> bool {
         let backoff = self.plan.programs[id.0].backoff;
         let program = &mut self.programs[id.0];

@@ -25,6 +25,7 @@ impl Cgroups {
     ///
     /// # Errors
     /// For people: why there are none.
+    #[inline(never)]
     pub fn new(own: Pid, run: &str) -> Result<Self, String> {
         let (cgroup, mounts) = (read("/proc/self/cgroup"), read("/proc/self/mountinfo"));
         let found = unified(&cgroup)

@@ -37,6 +37,11 @@ impl Environment {
         if launch.env.is_empty() && more.is_empty() && !launch.clear_env && !takes_sockets {
             return Ok(Self::Inherited);
         }
+        Self::changed(launch, more, takes_sockets)
+    }
+
+    #[inline(never)]
+    fn changed(launch: &Launch, more: &[Variable], takes_sockets: bool) -> Result<Self, NulError> {
         let own = if launch.clear_env { Vec::new() } else { raw::variables() };
         let mut set: BTreeMap<&OsStr, &OsStr> = launch
             .env

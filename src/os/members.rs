@@ -67,6 +67,7 @@ pub fn usage(own: Pid, families: &[Family], marks: &Marks) -> Option<Usages> {
 
 /// Which program has the most processes and threads, and how many; `None` in place of a program stands for all for whom
 /// none is known.
+#[inline(never)]
 pub fn most_tasks(own: Pid, families: &[Family], marks: &Marks) -> Option<(Option<ProgramId>, u64)> {
     let all = processes::ours(own)?;
     let members = attribute(&all, families, |pid| marks.read(pid));
@@ -78,6 +79,7 @@ pub fn most_tasks(own: Pid, families: &[Family], marks: &Marks) -> Option<(Optio
 }
 
 /// As [`processes::look`], and whose each is of those who have left the groups of programs.
+#[inline(never)]
 pub fn look(own: Pid, families: &[Family], marks: &Marks) -> Look {
     processes::look_with(own, |ours| {
         let members = attribute(ours, families, |pid| marks.read(pid));

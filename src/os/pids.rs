@@ -35,6 +35,7 @@ pub fn directories() -> Vec<PathBuf> {
 }
 
 /// Of the limits there are, the one that is nearest.
+#[inline(never)]
 pub fn count(directories: &[PathBuf]) -> Option<Count> {
     let number = |path: PathBuf| read_to_string(path).ok()?.trim().parse::<u64>().ok();
     let counts = directories.iter().filter_map(|directory| {

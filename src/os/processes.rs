@@ -51,6 +51,7 @@ pub(super) fn look_with(own: Pid, programs: impl FnOnce(&[Process]) -> Vec<Optio
 }
 
 /// Those whom [`look`] would find: the first of them, those of these groups before others, and how many more there are.
+#[inline(never)]
 pub fn remaining(own: Pid, groups: &[Pgid]) -> Remaining {
     let Some(all) = read_all(own) else { return Remaining { blind: true, ..Remaining::default() } };
     let mut ours = if own.number() == 1 { all } else { descendants(own, all) };

@@ -40,6 +40,7 @@ pub(super) struct Listener {
 
 impl Runtime {
     /// Starts a pass; `None` if that cannot be.
+    #[inline(never)]
     pub(super) fn start_pass(&mut self, occasion: Occasion, lasts: Duration) -> Option<Pid> {
         let spawned = self.spawn_pass(occasion, lasts);
         if let Err(why) = &spawned {
@@ -146,6 +147,7 @@ fn spawn_self(surroundings: Surroundings<'_>) -> Result<Pid, SpawnFailure> {
 }
 
 impl Listener {
+    #[inline(never)]
     fn hear(&mut self, bytes: &[u8]) {
         self.heard.extend_from_slice(bytes);
         while let Some(end) = self.heard.iter().position(|&byte| byte == b'\n') {

@@ -9,6 +9,7 @@ use crate::tmux::{Session, Socket};
 
 /// Puts what a killed run has left into the plan: taken over by the program of its session, or stopped. An orphan, whose
 /// server has died, is in no session any more that could be taken over.
+#[inline(never)]
 pub(super) fn settle(plan: &mut Plan, last: Last, is_orphan: impl Fn(Pid, &str) -> bool) {
     let agents = last.programs.into_iter().filter_map(agent);
     for (program, pid) in agents.chain(last.tmux_servers.iter().filter_map(server)) {
@@ -23,6 +24,7 @@ pub(super) fn settle(plan: &mut Plan, last: Last, is_orphan: impl Fn(Pid, &str) 
 }
 
 /// Names what is still there, for somebody who ends nothing of it: nobody will know of it when the record is another run's.
+#[inline(never)]
 pub(super) fn tell(last: &Last) {
     let marks = Marks::default();
     let agents = last.programs.iter().cloned().filter_map(agent);

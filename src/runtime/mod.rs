@@ -270,6 +270,7 @@ impl Runtime {
         self.started.elapsed()
     }
 
+    #[inline(never)]
     fn serve(&mut self, ready: &mut Vec<Token>, now: Moment) {
         for token in ready.drain(..) {
             match token {

@@ -160,6 +160,7 @@ impl Runtime {
     }
 
     /// Another program has this place, or will have it.
+    #[inline(never)]
     fn forget(&mut self, id: ProgramId) {
         self.inputs.remove(&id);
         self.hearing.forget(id);
@@ -176,6 +177,7 @@ impl Runtime {
     }
 
     /// Reads the configuration again; a bad one changes nothing and says why.
+    #[inline(never)]
     fn reload(&mut self) -> Option<Event> {
         match self.read_again() {
             Ok(plan) => Some(Event::Reloaded(Box::new(plan))),
@@ -296,6 +298,7 @@ impl Runtime {
         }
     }
 
+    #[inline(never)]
     fn ask(&mut self, id: ProgramId, purpose: Purpose) -> Option<Event> {
         let program = &self.core.plan().programs[id.0];
         let check = match (purpose, &program.ready, &program.health) {

@@ -53,6 +53,11 @@ impl Pressure {
     /// The count, if it is near the limit and that has not been told.
     fn look(&mut self, now: Moment) -> Option<Count> {
         self.due.take_if(|due| *due <= now)?;
+        self.count(now)
+    }
+
+    #[inline(never)]
+    fn count(&mut self, now: Moment) -> Option<Count> {
         self.looked_at = Some(now);
         let directories = self.directories.get_or_insert_with(pids::directories);
         let count = pids::count(directories)?;
@@ -83,7 +88,13 @@ impl Runtime {
     }
 
     pub(super) fn look_at_pressure(&mut self, now: Moment) {
-        let Some(count) = self.pressure.look(now) else { return };
+        if let Some(count) = self.pressure.look(now) {
+            self.warn_of_pressure(&count);
+        }
+    }
+
+    #[inline(never)]
+    fn warn_of_pressure(&self, count: &Count) {
         let most = members::most_tasks(self.own, &self.families(), &self.marks);
         let who = most.map(|(id, tasks)| match id {
             Some(id) => format!("{} has the most, {tasks}; ", self.core.plan().programs[id.0].name),

@@ -67,6 +67,13 @@ impl Recorder {
 
     /// Writes the record as it stands; the last one is on the disk when this returns.
     pub(super) fn write(&mut self, core: &Core, last_lines: &LastLines<'_>, now: Moment, is_last: bool) {
+        if self.is_kept() {
+            self.write_kept(core, last_lines, now, is_last);
+        }
+    }
+
+    #[inline(never)]
+    fn write_kept(&mut self, core: &Core, last_lines: &LastLines<'_>, now: Moment, is_last: bool) {
         if let Some(last) = self.begin() {
             leftovers::tell(&last);
         }
@@ -83,6 +90,7 @@ impl Recorder {
     }
 }
 
+#[inline(never)]
 fn killed_run(path: &Path) -> Option<Last> {
     let last = record_file::read(path).ok().and_then(|json| record::last(&json))?;
     if last.phase == Phase::Stopped {

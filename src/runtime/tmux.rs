@@ -194,6 +194,7 @@ impl Runtime {
         Ok(tmux::start(session, &launch.argv, &env, launch.cwd.as_deref()))
     }
 
+    #[inline(never)]
     pub(super) fn call(&mut self, id: ProgramId, question: Question) -> Event {
         let Some(argv) = self.words_of(id, question) else { return without_tmux(id, question) };
         if question == Question::End {
@@ -259,6 +260,7 @@ impl Runtime {
     }
 
     /// A client has ended: takes in what it has said.
+    #[inline(never)]
     pub(super) fn hear(&mut self, id: ProgramId, exit: Exit) -> Option<Event> {
         let (asked, answer) = self.tmux.calls.remove(&id)?;
         let answer = pipe::read_at_the_end(answer, LONGEST_ANSWER);

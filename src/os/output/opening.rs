@@ -66,12 +66,24 @@ impl Outputs {
         width: usize,
         poller: &mut Poller,
     ) -> Result<Option<Writers>, SpawnFailure> {
+        if program.launch.output == Output::Inherit {
+            self.forget(id, None);
+            return Ok(None);
+        }
+        self.open_own(id, program, width, poller)
+    }
+
+    /// For a program that has not runinit's own output.
+    #[inline(never)]
+    fn open_own(
+        &mut self,
+        id: ProgramId,
+        program: &Program,
+        width: usize,
+        poller: &mut Poller,
+    ) -> Result<Option<Writers>, SpawnFailure> {
         let output = &program.launch.output;
         match output {
-            Output::Inherit => {
-                self.forget(id, None);
-                return Ok(None);
-            }
             Output::Null => {
                 if let Some(nowhere) = Writers::nowhere() {
                     self.forget(id, None);
@@ -79,7 +91,7 @@ impl Outputs {
                 }
             }
             Output::File(file) => self.open_file(file)?,
-            Output::Prefix | Output::Json => {}
+            Output::Inherit | Output::Prefix | Output::Json => {}
         }
         let coloured = *self.coloured.get_or_insert_with(coloured);
         let voice = Voice::new(id, &program.name, output, width, coloured);
@@ -107,6 +119,7 @@ impl Outputs {
         self.close_file_of(before);
     }
 
+    #[inline(never)]
     fn open_file(&mut self, spec: &OutputFile) -> Result<(), SpawnFailure> {
         if let Some(file) = self.files.get_mut(&spec.path) {
             file.set_limits(spec.max, spec.keep);

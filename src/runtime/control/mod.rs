@@ -138,6 +138,7 @@ impl Runtime {
         }
     }
 
+    #[inline(never)]
     fn attend(&mut self, index: usize, now: Moment) {
         let Some(client) = self.client(index) else { return };
         if client.until.is_some_and(|until| until <= now) {
@@ -180,6 +181,7 @@ impl Runtime {
 }
 
 /// A place that somebody asked for is worth a warning, a default one is not; who is there already always is.
+#[inline(never)]
 fn open(address: &Address) -> Option<ControlSocket> {
     let level = if address.is_default() { Level::Debug } else { Level::Warn };
     for place in address.places() {
