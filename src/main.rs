@@ -26,7 +26,7 @@ const NOT_WELL: u8 = 1;
 #[unsafe(no_mangle)]
 #[allow(unsafe_code)] // the attribute; nothing else in the crate is called `main`
 pub extern "C" fn main(_argc: i32, _argv: *const *const std::ffi::c_char) -> i32 {
-    catch_unwind(run).map_or(INTERNAL_ERROR, i32::from)
+    processes::exit(catch_unwind(run).map_or(INTERNAL_ERROR, i32::from))
 }
 
 fn run() -> u8 {

@@ -1,6 +1,6 @@
 //! Other processes, as /proc shows them.
 
-use super::{kill, reap};
+use super::{kill, raw, reap};
 use crate::core::event::{Look, Other};
 use crate::core::half_time::{Late, NAMED, Remaining};
 use crate::core::masks::{Masks, SignalSet};
@@ -23,6 +23,11 @@ const KERNEL_THREAD: u64 = 0x0020_0000;
 /// This process.
 pub fn own() -> Option<Pid> {
     Pid::new(std::process::id().cast_signed())
+}
+
+/// Ends this process. exit(3) would first look for streams to flush, and nobody here has any.
+pub fn exit(code: i32) -> ! {
+    raw::exit_now(code)
 }
 
 /// Looks for everybody that runinit has to see ended: as PID 1 the whole namespace, below it its own descendants.
