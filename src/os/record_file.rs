@@ -3,6 +3,7 @@
 use super::regular_file;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use nix::sys::stat::{SFlag, lstat};
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -31,10 +32,13 @@ impl RecordFile {
     /// there that is no regular file.
     pub fn lock(path: &Path) -> io::Result<Self> {
         // rename(2) would put a file in place of a device or a pipe, or of a link that leads to one.
-        let is_other = std::fs::metadata(path).is_ok_and(|there| !there.is_file());
-        // As /dev/stdout is, whatever that is at the moment.
-        let is_descriptor = || std::fs::read_link(path).is_ok_and(|target| target.starts_with("/proc"));
-        if is_other || is_descriptor() {
+        let is_other = match lstat(path).map(|there| SFlag::from_bits_truncate(there.st_mode) & SFlag::S_IFMT)
+        {
+            Ok(SFlag::S_IFLNK) => leads_elsewhere(path),
+            Ok(kind) => kind != SFlag::S_IFREG,
+            Err(_) => false,
+        };
+        if is_other {
             return Err(regular_file::is_none());
         }
         let lock = lock(path)?;
@@ -106,6 +110,12 @@ pub fn is_locked(path: &Path) -> bool {
     lock.is_ok_and(|(lock, _)| {
         matches!(Flock::lock(lock, FlockArg::LockSharedNonblock), Err((_, Errno::EWOULDBLOCK)))
     })
+}
+
+/// True of a link to anything but a file. /dev/stdout is one of those, whatever that is at the moment.
+fn leads_elsewhere(link: &Path) -> bool {
+    let is_descriptor = || std::fs::read_link(link).is_ok_and(|target| target.starts_with("/proc"));
+    std::fs::metadata(link).is_ok_and(|there| !there.is_file()) || is_descriptor()
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {
