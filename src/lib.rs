@@ -9,6 +9,9 @@
 //!   it, and [`logging`] says it; [`printing`] answers whoever asks.
 //! - [`explain`] draws a record and says who is to blame; [`drill`] tries how a fleet stops.
 //! - [`control`] talks to a runinit that runs. [`tmux`] is what tmux is asked and what it answers.
+//!
+//! What a wrapper does not come to is `#[inline(never)]` where it would else be drawn into what a wrapper runs. A start
+//! then touches some 60 pages of the binary, in 6 of the runs of 16 that the kernel maps at once (see `layout/make`).
 
 pub mod check;
 pub mod cli;
