@@ -1,5 +1,5 @@
 //! Processes that nobody manages: they left their group (setsid, a double fork), nobody knows whose they are, and they are
-//! still there when the last leader has ended.
+//! still there when the last leader has ended. Below PID 1 those who were there before runinit are never looked at.
 //!
 //! They get SIGTERM, the rest of the grace, SIGKILL. One look lists them; another follows an exit and, since not all of
 //! them are runinit's children, every now and then. The sweep is over when nobody is left, which every exit has asked.

@@ -6,6 +6,7 @@
 use super::mark::Marks;
 use super::processes::{self, Process};
 use super::raw;
+use super::realm::Realm;
 use crate::core::event::{Look, Other};
 use crate::core::plan::ProgramId;
 use crate::core::process::Pid;
@@ -47,8 +48,8 @@ pub struct Usages {
 }
 
 /// What each program uses now. `None`: /proc does not tell.
-pub fn usage(own: Pid, families: &[Family], marks: &Marks) -> Option<Usages> {
-    let all = processes::ours(own)?;
+pub fn usage(realm: &Realm, families: &[Family], marks: &Marks) -> Option<Usages> {
+    let all = processes::ours(realm)?;
     let (page_kb, ticks) =
         (raw::system_value(libc::_SC_PAGESIZE) / 1024, raw::system_value(libc::_SC_CLK_TCK).max(1));
     let members = attribute(&all, families, |pid| marks.read(pid));
@@ -68,8 +69,8 @@ pub fn usage(own: Pid, families: &[Family], marks: &Marks) -> Option<Usages> {
 /// Which program has the most processes and threads, and how many; `None` in place of a program stands for all for whom
 /// none is known.
 #[inline(never)]
-pub fn most_tasks(own: Pid, families: &[Family], marks: &Marks) -> Option<(Option<ProgramId>, u64)> {
-    let all = processes::ours(own)?;
+pub fn most_tasks(realm: &Realm, families: &[Family], marks: &Marks) -> Option<(Option<ProgramId>, u64)> {
+    let all = processes::ours(realm)?;
     let members = attribute(&all, families, |pid| marks.read(pid));
     let mut tasks: BTreeMap<Option<ProgramId>, u64> = BTreeMap::new();
     for (process, member) in all.iter().zip(members) {
@@ -80,8 +81,8 @@ pub fn most_tasks(own: Pid, families: &[Family], marks: &Marks) -> Option<(Optio
 
 /// As [`processes::look`], and whose each is of those who have left the groups of programs.
 #[inline(never)]
-pub fn look(own: Pid, families: &[Family], marks: &Marks) -> Look {
-    processes::look_with(own, |ours| {
+pub fn look(realm: &Realm, families: &[Family], marks: &Marks) -> Look {
+    processes::look_with(realm, |ours| {
         let members = attribute(ours, families, |pid| marks.read(pid));
         members.into_iter().map(|member| member.filter(Member::is_outside).map(|m| m.program)).collect()
     })
@@ -91,7 +92,7 @@ pub fn look(own: Pid, families: &[Family], marks: &Marks) -> Look {
 /// pane is one of the tmux server, so most of the time the lists of those answer at once: they have only leaders and
 /// commands, which are known.
 pub fn escapees(
-    own: Pid,
+    realm: &Realm,
     wanted: &[ProgramId],
     servers: &BTreeSet<Pid>,
     marks: &Marks,
@@ -100,7 +101,7 @@ pub fn escapees(
 ) -> Vec<(ProgramId, Vec<Other>)> {
     let mut found: Vec<(ProgramId, Vec<Other>)> = wanted.iter().map(|id| (*id, Vec::new())).collect();
     let is_wanted = |member: &Member| wanted.contains(&member.program);
-    let orphans = orphans(own, servers, is_known);
+    let orphans = orphans(realm, servers, is_known);
     if orphans.as_ref().is_some_and(Vec::is_empty) {
         return found;
     }
@@ -111,7 +112,7 @@ pub fn escapees(
             return found;
         }
     }
-    let mut all = processes::ours(own).unwrap_or_default();
+    let mut all = processes::ours(realm).unwrap_or_default();
     // A server that somebody else has started is not below runinit.
     let known: BTreeSet<Pid> = all.iter().map(|process| process.pid).collect();
     all.extend(orphans.into_iter().flatten().filter(|orphan| !known.contains(&orphan.pid)));
@@ -129,7 +130,8 @@ pub fn escapees(
 
 /// Children of runinit and of these servers that live and that runinit has not started; they tell of everybody who has lost a
 /// parent. `None`: nobody knows.
-fn orphans(own: Pid, servers: &BTreeSet<Pid>, is_known: impl Fn(Pid) -> bool) -> Option<Vec<Process>> {
+fn orphans(realm: &Realm, servers: &BTreeSet<Pid>, is_known: impl Fn(Pid) -> bool) -> Option<Vec<Process>> {
+    let own = realm.own();
     if !processes::is_own_proc(own) {
         return Some(Vec::new());
     }
@@ -137,7 +139,8 @@ fn orphans(own: Pid, servers: &BTreeSet<Pid>, is_known: impl Fn(Pid) -> bool) ->
     // One that has ended has none.
     children.extend(servers.iter().filter_map(|server| processes::children(*server)).flatten());
     let unknown = children.into_iter().filter(|number| !Pid::new(*number).is_some_and(&is_known));
-    Some(unknown.filter_map(processes::read).filter(|process| process.state != 'Z').collect())
+    let is_orphan = |process: &Process| process.state != 'Z' && !realm.was_there(process);
+    Some(unknown.filter_map(processes::read).filter(is_orphan).collect())
 }
 
 /// To whom a process belongs.

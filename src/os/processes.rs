@@ -1,6 +1,7 @@
 //! Other processes, as /proc shows them.
 
-use super::{kill, raw, reap};
+use super::realm::Realm;
+use super::{kill, raw};
 use crate::core::event::{Look, Other};
 use crate::core::half_time::{Late, NAMED, Remaining};
 use crate::core::masks::{Masks, SignalSet};
@@ -30,25 +31,25 @@ pub fn exit(code: i32) -> ! {
     raw::exit_now(code)
 }
 
-/// Looks for everybody that runinit has to see ended: as PID 1 the whole namespace, below it its own descendants.
-pub fn look(own: Pid) -> Look {
-    look_with(own, |ours| vec![None; ours.len()])
+/// Looks for everybody that runinit has to see ended.
+pub fn look(realm: &Realm) -> Look {
+    look_with(realm, |ours| vec![None; ours.len()])
 }
 
 /// As [`look`] if nobody is left, else nothing.
-pub fn look_whether_alone(own: Pid) -> Option<Look> {
-    let is_init = own.number() == 1;
-    let alone = reap::has_no_children() && (!is_init || kill::is_everybody_gone());
+pub fn look_whether_alone(realm: &Realm) -> Option<Look> {
+    let is_init = realm.own().number() == 1;
+    let alone = realm.has_no_children() && (!is_init || kill::is_everybody_gone());
     alone.then(|| Look { alone, ..Look::default() })
 }
 
 /// As [`look`]; `programs` says to each the program whose group it has left.
-pub(super) fn look_with(own: Pid, programs: impl FnOnce(&[Process]) -> Vec<Option<ProgramId>>) -> Look {
-    if let Some(look) = look_whether_alone(own) {
+pub(super) fn look_with(realm: &Realm, programs: impl FnOnce(&[Process]) -> Vec<Option<ProgramId>>) -> Look {
+    if let Some(look) = look_whether_alone(realm) {
         return look;
     }
     let alone = false;
-    let Some(ours) = ours(own) else { return Look { alone, blind: true, others: Vec::new() } };
+    let Some(ours) = ours(realm) else { return Look { alone, blind: true, others: Vec::new() } };
     let programs = programs(&ours);
     let others = ours.into_iter().zip(programs).filter(|(process, _)| process.state != 'Z');
     let others = others.map(|(process, program)| process.into_other(program)).collect();
@@ -57,10 +58,9 @@ pub(super) fn look_with(own: Pid, programs: impl FnOnce(&[Process]) -> Vec<Optio
 
 /// Those whom [`look`] would find: the first of them, those of these groups before others, and how many more there are.
 #[inline(never)]
-pub fn remaining(own: Pid, groups: &[Pgid]) -> Remaining {
-    let Some(all) = read_all(own) else { return Remaining { blind: true, ..Remaining::default() } };
-    let mut ours = if own.number() == 1 { all } else { descendants(own, all) };
-    ours.retain(|process| process.pid != own && process.state != 'Z');
+pub fn remaining(realm: &Realm, groups: &[Pgid]) -> Remaining {
+    let Some(mut ours) = ours(realm) else { return Remaining { blind: true, ..Remaining::default() } };
+    ours.retain(|process| process.state != 'Z');
     let place = |process: &Process| groups.iter().position(|pgid| pgid.number() == process.pgid);
     ours.sort_by_cached_key(|process| {
         let is_leader = process.pid.number() == process.pgid;
@@ -68,15 +68,23 @@ pub fn remaining(own: Pid, groups: &[Pgid]) -> Remaining {
     });
     let more = ours.len().saturating_sub(NAMED);
     ours.truncate(NAMED);
-    let late = |process: Process| Late { masks: masks(own, process.pid), process: process.into_other(None) };
+    let late =
+        |process: Process| Late { masks: masks(realm.own(), process.pid), process: process.into_other(None) };
     Remaining { named: ours.into_iter().map(late).collect(), more, blind: false }
 }
 
 /// Everybody whom runinit has to see ended, zombies too, without itself. `None`: /proc does not tell.
-pub(super) fn ours(own: Pid) -> Option<Vec<Process>> {
-    let all = read_all(own)?;
-    let ours = if own.number() == 1 { all } else { descendants(own, all) };
-    Some(ours.into_iter().filter(|process| process.pid != own).collect())
+pub(super) fn ours(realm: &Realm) -> Option<Vec<Process>> {
+    let own = realm.own();
+    let mut all = read_all(own)?;
+    // Nobody is found over one that was there before.
+    all.retain(|process| process.pid != own && !realm.was_there(process));
+    Some(if own.number() == 1 { all } else { descendants(own, all) })
+}
+
+/// Everybody below this process, its children first. `None`: /proc does not tell.
+pub(super) fn descendants_of(own: Pid) -> Option<Vec<Process>> {
+    Some(descendants(own, read_all(own)?))
 }
 
 /// Whether a process belongs to a program: it is in the group of its leader, or descends from it. `None` if it is gone.
@@ -163,6 +171,8 @@ pub(super) struct Process {
     pub(super) cpu_ticks: u64,
     pub(super) rss_pages: u64,
     pub(super) threads: u64,
+    /// In clock ticks since the machine did.
+    pub(super) started: u64,
 }
 
 impl Process {
@@ -227,6 +237,7 @@ fn parse(stat: &str) -> Option<Process> {
         cpu_ticks: count(11).unwrap_or_default().saturating_add(count(12).unwrap_or_default()),
         rss_pages: count(21).unwrap_or_default(),
         threads: count(17).unwrap_or(1),
+        started: count(19).unwrap_or_default(),
         name: name.replace(char::is_control, "?"),
     })
 }
@@ -268,8 +279,8 @@ pub(super) mod tests {
         let process = parse(
             "9 (cat) R 8 9 8 34816 9 4194304 105 0 0 0 12 30 0 0 20 0 1 0 4711 3334144 352 18446744073709551615",
         );
-        let Process { cpu_ticks, rss_pages, .. } = process.unwrap();
-        assert_eq!((cpu_ticks, rss_pages), (42, 352));
+        let Process { cpu_ticks, rss_pages, started, .. } = process.unwrap();
+        assert_eq!((cpu_ticks, rss_pages, started), (42, 352, 4711));
     }
 
     #[test]

@@ -72,7 +72,7 @@ impl Runtime {
         while reap::reap(&mut changed) == reap::Left::Perhaps {}
         let now = self.now();
         self.tell_core(is_sane, |core| core.have_ended(&changed.reaped, now));
-        processes::look(self.own)
+        processes::look(&self.realm)
     }
 
     /// Each is asked once, however late it came.

@@ -14,9 +14,9 @@ impl Runtime {
     /// Who is left besides runinit, and who of them belongs to a program.
     pub(super) fn look(&self) -> Look {
         if !self.core.plan().marks_programs {
-            return processes::look(self.own);
+            return processes::look(&self.realm);
         }
-        let mut look = members::look(self.own, &self.families(), &self.marks);
+        let mut look = members::look(&self.realm, &self.families(), &self.marks);
         let known: BTreeSet<Pid> = look.others.iter().map(|other| other.pid).collect();
         look.others.extend(self.on_shared_servers().into_iter().filter(|other| !known.contains(&other.pid)));
         look.alone &= look.others.is_empty();
@@ -25,7 +25,7 @@ impl Runtime {
 
     /// The same if nobody is left, else nothing.
     pub(super) fn look_whether_alone(&self) -> Option<Look> {
-        processes::look_whether_alone(self.own).filter(|_| self.on_shared_servers().is_empty())
+        processes::look_whether_alone(&self.realm).filter(|_| self.on_shared_servers().is_empty())
     }
 
     /// Who belongs to an agent, but is below a tmux server that somebody else has started.
@@ -46,7 +46,7 @@ impl Runtime {
         let is_known = |pid| self.core.is_child(pid);
         let servers = programs.iter().filter_map(|id| self.tmux.server_of(*id)).collect();
         let found =
-            members::escapees(self.own, programs, &servers, &self.marks, is_known, || self.families());
+            members::escapees(&self.realm, programs, &servers, &self.marks, is_known, || self.families());
         for (id, _) in found.iter().filter(|(_, others)| others.is_empty()) {
             self.remove_cgroup(*id);
         }

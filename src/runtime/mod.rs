@@ -40,6 +40,7 @@ use crate::core::signal::Signal;
 use crate::os::mark::Marks;
 use crate::os::output::Outputs;
 use crate::os::poller::{Poller, Token};
+use crate::os::realm::Realm;
 use crate::os::reap::{self, Changed, Left};
 use crate::os::signals::{Arrived, Inherited, Signals};
 use crate::os::terminal::Terminal;
@@ -111,6 +112,7 @@ struct Runtime {
     recorder: Recorder,
     termination_log: Option<TerminationLog>,
     own: Pid,
+    realm: Realm,
     started: Instant,
     /// The writing ends of the standard inputs that `stdin` steps write to.
     inputs: BTreeMap<ProgramId, OwnedFd>,
@@ -131,6 +133,7 @@ struct Runtime {
 /// Runs the plan to its end and returns runinit's exit code. A panic inside ends everything that was started and is
 /// recorded.
 pub fn run(mut setup: Setup) -> u8 {
+    let realm = Realm::new(setup.own);
     let mut marks = if setup.plan.marks_programs { Marks::new(setup.own) } else { Marks::default() };
     // A wrapper's start waits for nothing; it looks later, and only tells.
     if setup.plan.marks_programs && setup.recorder.is_kept() {
@@ -160,6 +163,7 @@ pub fn run(mut setup: Setup) -> u8 {
         recorder: setup.recorder,
         termination_log: setup.termination_log,
         own: setup.own,
+        realm,
         started: Instant::now(),
         inputs: BTreeMap::new(),
         pressure: Pressure::default(),

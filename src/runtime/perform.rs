@@ -69,7 +69,7 @@ impl Runtime {
             Action::Clean(occasion, lasts) => Some(Event::PassSpawned(self.start_pass(occasion, lasts))),
             Action::LookForLate => {
                 let groups: Vec<_> = self.core.programs().filter_map(|(_, _, p)| p.group()).collect();
-                Some(Event::Remaining(processes::remaining(self.own, &groups)))
+                Some(Event::Remaining(processes::remaining(&self.realm, &groups)))
             }
             Action::Seek(programs) => Some(Event::Sought(self.seek(&programs))),
             Action::StopSelf => {

@@ -36,7 +36,7 @@ impl Runtime {
             is_soon && known.reaped == reaped && known.families == families
         };
         let known = known.filter(is_fresh).unwrap_or_else(|| {
-            let usages = members::usage(self.own, &families, &self.marks);
+            let usages = members::usage(&self.realm, &families, &self.marks);
             Known { at: now, reaped, families, usages }
         });
         let status = build(&self.core, self.own, known.usages.as_ref(), now);
