@@ -193,8 +193,18 @@ fn a_variable_that_an_option_stands_for_may_make_no_sense() -> Tested {
 
 #[test]
 fn bad_rewrites_are_refused() -> Tested {
-    for text in ["TERM", "TERM:", ":INT", "TERM:FOO", "FOO:TERM", "0:TERM", "15:2:3"] {
+    for text in ["", "TERM", "TERM:", ":INT", "TERM:FOO", "FOO:TERM", "0:TERM", "15:2:3"] {
         refused(&["--rewrite", text], &["sh", "-c", "echo started"], &["--rewrite", text])?;
+    }
+    for (text, why) in [
+        ("KILL:TERM", "SIGKILL is never forwarded"),
+        ("19:0", "SIGSTOP is never forwarded"),
+        ("CHLD:USR1", "SIGCHLD is never forwarded"),
+        ("TSTP:STOP", "SIGTSTP is never forwarded"),
+        ("TTIN:0", "SIGTTIN is never forwarded"),
+        ("SIGTTOU:CONT", "SIGTTOU is never forwarded"),
+    ] {
+        refused(&["--rewrite", text], &["sh", "-c", "echo started"], &["--rewrite", text, why])?;
     }
     Ok(())
 }
@@ -275,6 +285,25 @@ fn the_stop_signal_replaces_the_one_that_came() -> Tested {
     // The option wins, and only the shutdown's signal is replaced.
     let stage = Stage::new(Place::Below)?.env("RUNINIT_STOP_SIGNAL", "USR2");
     Ok(hears(stage, &["--stop-signal", "QUIT"], &[(SIGHUP, SIGHUP), (SIGTERM, 3)])?)
+}
+
+#[test]
+fn the_two_signals_of_the_c_library_are_signals_too() -> Tested {
+    for (text, signal) in [("32", 32), ("SIG33", 33)] {
+        // No program of this C library can hear them.
+        let rewrite = format!("{text}:USR1");
+        hears(Stage::new(Place::Below)?, &["--rewrite", &rewrite], &[(signal, 10), (SIGTERM, 15)])?;
+        let stage = Stage::new(Place::Below)?;
+        let record = stage.path("record");
+        let options = ["--stop-signal", text, "--state-file", &record];
+        let mut running = stage.start(runinit(&options, &["sh", "-c", "echo ready; sleep 100"]))?;
+        running.wait_for_line("stdout", "ready")?;
+        running.signal(SIGTERM)?;
+        running.end_with(128 + signal)?;
+        let record = running.record()?;
+        ensure!(record.text("programs.0.stopped_by")? == format!("SIG{signal}"), "{record:?}");
+    }
+    Ok(())
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use super::Command;
 use super::surface::{SURFACE, Subcommand, subcommand};
-use crate::config::Reading;
+use crate::config::{self, Reading};
 use crate::core::budget::Budget;
+use crate::core::forwarding::forwardable;
 use crate::core::plan::Rewrite;
 use crate::core::signal::Signal;
 use lexopt::{Arg, Parser};
@@ -227,10 +228,12 @@ impl Options {
 
     fn add_rewrite(&mut self, value: &OsStr) -> Result<(), String> {
         let text = value.to_string_lossy();
-        let wrong = || format!("--rewrite {text}: write it as FROM:TO, two signals, or FROM:0 to drop it");
-        let (from, to) = text.split_once(':').ok_or_else(wrong)?;
-        let from = Signal::parse(from).ok_or_else(wrong)?;
-        let to = if to == "0" { None } else { Some(Signal::parse(to).ok_or_else(wrong)?) };
+        let (from, to) = text.split_once(':').ok_or_else(|| {
+            format!("--rewrite {text:?}: write it as FROM:TO, two signals, or FROM:0 to drop it")
+        })?;
+        let wrong = |why| format!("--rewrite {text:?}: {why}");
+        let from = config::signal_named(from).and_then(forwardable).map_err(wrong)?;
+        let to = if to == "0" { None } else { Some(config::signal_named(to).map_err(wrong)?) };
         self.rewrite.insert(from, to);
         Ok(())
     }
@@ -268,8 +271,7 @@ fn grace(value: &OsStr, name: &str) -> Result<Budget, String> {
 
 fn signal(value: &OsStr, name: &str) -> Result<Signal, String> {
     let text = value.to_string_lossy();
-    Signal::parse(&text)
-        .ok_or_else(|| format!("{name} {text}: no such signal; write it as SIGTERM, TERM or 15"))
+    config::signal_named(&text).map_err(|why| format!("{name}: {why}"))
 }
 
 pub(super) fn unknown(option: &str) -> String {

@@ -31,6 +31,7 @@ mod output;
 mod program;
 mod reader;
 mod report;
+mod signal;
 mod stop;
 mod supervision;
 #[cfg(test)]
@@ -41,6 +42,7 @@ mod value;
 
 pub use diagnostic::{Diagnostic, Position};
 pub use one::read_one;
+pub(crate) use signal::signal_named;
 pub use tmux::server as tmux_server;
 
 use crate::core::budget::Budget;

@@ -2,8 +2,10 @@
 
 use super::identity::{self, Wish};
 use super::reader::Reader;
-use super::value::{Value, signal_named};
+use super::signal::signal_named;
+use super::value::Value;
 use super::{MainCommand, confinement, env_file, output, stop, supervision, tmux};
+use crate::core::forwarding::forwardable;
 use crate::core::plan::{Kind, Launch, OnFailure, Output, Program, Rewrite, Stdin, StepAction, default_stop};
 use crate::core::signal::Signal;
 use std::collections::BTreeMap;
@@ -12,10 +14,6 @@ use toml::de::DeTable;
 
 /// The keys that make a program this one and no other.
 const NEVER_DEFAULTS: [&str; 4] = ["name", "command", "shell", "main"];
-
-/// Nobody can catch the first two, SIGCHLD is runinit's own, and the terminal's stop signals are job control.
-const NEVER_FORWARDED: [Signal; 6] =
-    [Signal::KILL, Signal::STOP, Signal::CHLD, Signal::TSTP, Signal::TTIN, Signal::TTOU];
 
 /// The name of the main program if only the command line knows it.
 pub(super) const FROM_COMMAND_LINE: &str = "main";
@@ -146,9 +144,8 @@ fn rewrites(value: Value<'_>) -> Option<Rewrite> {
     for (key_offset, entry) in value.entries()? {
         let is_dropped = entry.item.get_ref().as_str() == Some("drop");
         let to = if is_dropped { Some(None) } else { entry.signal().map(Some) };
-        let refusal = match signal_named(entry.key) {
+        let refusal = match signal_named(entry.key).and_then(forwardable) {
             Err(why) => why,
-            Ok(from) if NEVER_FORWARDED.contains(&from) => format!("{from} is never forwarded"),
             Ok(Signal::TERM) => {
                 "SIGTERM begins the shutdown; say in \"stop\" which signal this program gets".to_owned()
             }

@@ -75,8 +75,11 @@ fn every_slip_in_a_program_is_told_exactly() {
             "4:13: there is no signal \"SIGHUPP\" (did you mean \"SIGHUP\"?)",
         ),
         ("signals = { HUP = \"USR3\" }", "4:19: there is no signal \"USR3\" (did you mean \"SIGUSR1\"?)"),
-        ("signals = { SIGKILL = \"drop\" }", "4:13: SIGKILL is never forwarded"),
-        ("signals = { TSTP = \"TERM\" }", "4:13: SIGTSTP is never forwarded"),
+        ("signals = { SIGKILL = \"drop\" }", "4:13: SIGKILL is never forwarded: no process can catch it"),
+        (
+            "signals = { TSTP = \"TERM\" }",
+            "4:13: SIGTSTP is never forwarded: it is a terminal's, for job control",
+        ),
         (
             "signals = { TERM = \"QUIT\" }",
             "4:13: SIGTERM begins the shutdown; say in \"stop\" which signal this program gets",
@@ -650,7 +653,7 @@ stop = [
   { signal = \"INT\", wait = \"500ms\" },
   { signal = 9, wait = \"0s\" },
 ]
-signals = { SIGHUP = \"SIGUSR1\", INT = \"drop\", RTMIN = \"RTMAX\" }
+signals = { SIGHUP = \"SIGUSR1\", INT = \"drop\", RTMIN = \"RTMAX\", 32 = \"SIG33\" }
 success_codes = [0, 143]
 
 [[program]]
@@ -690,6 +693,7 @@ stop = [{ signal = \"SIGTERM\", wait = \"5s\" }]
     assert_eq!(web.signals[&Signal::INT], None);
     assert_eq!(web.signals[&Signal::HUP], Signal::parse("USR1"));
     assert_eq!(web.signals[&Signal::new(34).unwrap()], Signal::new(64));
+    assert_eq!(web.signals[&Signal::new(32).unwrap()], Signal::new(33));
     assert_eq!((&db.launch.argv[..], db.launch.clear_env), (&["db".into(), "--x".into()][..], true));
     assert_eq!(db.launch.cwd.as_deref(), Some(Path::new("/srv")));
     assert_eq!(db.launch.env, [("A".into(), "1".into())]);

@@ -3,6 +3,7 @@
 use super::nearest::hint;
 use super::reader::Reader;
 use super::report::Report;
+use super::signal::signal_named;
 use crate::core::duration;
 use crate::core::signal::Signal;
 use std::ffi::OsString;
@@ -170,17 +171,6 @@ impl<'a> Value<'a> {
         };
         Some(table.iter().map(entry).collect())
     }
-}
-
-/// The signal of this name, or what to say about it.
-pub(super) fn signal_named(text: &str) -> Result<Signal, String> {
-    Signal::parse(text).ok_or_else(|| {
-        let upper = text.to_ascii_uppercase();
-        let full = if upper.starts_with("SIG") { upper } else { format!("SIG{upper}") };
-        let names: Vec<String> = Signal::all().map(|s| s.to_string()).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        format!("there is no signal {text:?}{}", hint(&full, &names))
-    })
 }
 
 /// `"a", "b" or "c"`.

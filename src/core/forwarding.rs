@@ -172,6 +172,20 @@ impl Core {
     }
 }
 
+/// The same signal, if runinit forwards it by its own ways, so that it could be forwarded as another.
+///
+/// # Errors
+/// Why it never does, for people.
+pub fn forwardable(signal: Signal) -> Result<Signal, String> {
+    let why = match signal {
+        Signal::KILL | Signal::STOP => "no process can catch it",
+        Signal::CHLD => "it tells runinit of its own children",
+        signal if is_terminal_stop(signal) => "it is a terminal's, for job control",
+        signal => return Ok(signal),
+    };
+    Err(format!("{signal} is never forwarded: {why}"))
+}
+
 /// SIGTSTP, SIGTTIN and SIGTTOU: they stop whoever does nothing about them, and a terminal sends them.
 fn is_terminal_stop(signal: Signal) -> bool {
     [Signal::TSTP, Signal::TTIN, Signal::TTOU].contains(&signal)

@@ -40,7 +40,7 @@ pub mod confinement;
 pub mod duration;
 mod ending;
 pub mod event;
-mod forwarding;
+pub mod forwarding;
 pub mod half_time;
 pub mod hygiene;
 mod last_words;

@@ -101,6 +101,9 @@ fn whose_code_it_is_is_told() {
     let segv = program("web", signal("SIGSEGV"), "itself", Vec::new());
     let lines = codes::explain(139, Some(&ended_with(139, vec![segv])), false, None);
     assert_eq!(lines[1], "web died of SIGSEGV, which runinit did not send to stop it.");
+    let nameless = program("web", signal("SIG32"), "itself", Vec::new());
+    let lines = codes::explain(160, Some(&ended_with(160, vec![nameless])), false, None);
+    assert_eq!(lines[1], "web died of SIG32, which runinit did not send to stop it.");
     let lines = codes::explain(1, Some(&ended_with(1, Vec::new())), false, None);
     assert_eq!(lines[1], "No program of the run ended with it: it is runinit's own.");
 }

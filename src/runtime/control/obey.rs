@@ -11,7 +11,6 @@ use crate::core::commanding::Command;
 use crate::core::event::Event;
 use crate::core::plan::{self, Kind, ProgramId, Tmux};
 use crate::core::program::{Hold, Program, Readiness, State};
-use crate::core::signal::Signal;
 
 /// A request that is done, or under way.
 enum Done {
@@ -117,8 +116,7 @@ impl Runtime {
 
     fn signal_program(&mut self, name: &str, signal: &str, now: Moment) -> Result<Done, String> {
         let id = self.find(name)?;
-        let signal = Signal::parse(signal)
-            .ok_or_else(|| format!("there is no signal {signal:?}; write TERM or 15"))?;
+        let signal = config::signal_named(signal)?;
         self.command(Command::Signal(id, signal), now)?;
         Ok(Done::Now(Ok(format!("{name}: {signal} sent"))))
     }
