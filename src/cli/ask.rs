@@ -202,7 +202,7 @@ fn text(word: &OsStr) -> Result<String, String> {
 }
 
 fn timeout(text: &str) -> Result<Duration, String> {
-    duration::parse_some(text).map_err(|why| format!("--timeout {text}: {why}; write it as 500ms or 10s"))
+    duration::parse_some(text).map_err(|why| format!("--timeout: {why}"))
 }
 
 fn number(text: &str) -> Result<usize, String> {

@@ -43,8 +43,8 @@ pub(super) fn parse(
             Arg::Long("ready-within") => {
                 let value = parser.value().map_err(|e| refused(&e))?;
                 let text = value.to_string_lossy();
-                drill.ready_within = duration::parse_some(&text)
-                    .map_err(|why| format!("--ready-within {text}: {why}; write it as 60s or 2m"))?;
+                drill.ready_within =
+                    duration::parse_some(&text).map_err(|why| format!("--ready-within: {why}"))?;
             }
             Arg::Value(word) if file.is_some() => {
                 return Err(format!("one fleet at a time; what is {:?}?", word.display().to_string()));

@@ -266,7 +266,7 @@ fn from_environment(environment: &Environment<'_>) -> Options {
 
 fn grace(value: &OsStr, name: &str) -> Result<Budget, String> {
     let text = value.to_string_lossy();
-    Budget::parse(&text).map_err(|why| format!("{name} {text}: {why}; write it as 9s, 1m30s or forever"))
+    Budget::parse(&text).map_err(|why| format!("{name}: {why}"))
 }
 
 fn signal(value: &OsStr, name: &str) -> Result<Signal, String> {

@@ -96,12 +96,7 @@ fn reload_signal(value: Value<'_>) -> Option<Signal> {
 
 fn shutdown(value: Value<'_>) -> Option<Budget> {
     let mut table = value.table("[shutdown]")?;
-    let budget = table.read("budget", |value| {
-        if value.item.get_ref().as_str() == Some("forever") {
-            return Some(Budget::Forever);
-        }
-        value.duration().map(Budget::Within)
-    });
+    let budget = table.read("budget", Value::budget);
     table.finish();
     budget
 }

@@ -97,8 +97,8 @@ fn address(value: Value<'_>) -> Option<SocketAddr> {
 fn health(value: Value<'_>) -> Option<Health> {
     let mut table = value.table("\"health\"")?;
     let check = check(&mut table);
-    let every = table.read("every", duration_above_zero).unwrap_or(HEALTH_EVERY);
-    let timeout = table.read("timeout", duration_above_zero).unwrap_or(HEALTH_TIMEOUT);
+    let every = table.read("every", Value::duration_above_zero).unwrap_or(HEALTH_EVERY);
+    let timeout = table.read("timeout", Value::duration_above_zero).unwrap_or(HEALTH_TIMEOUT);
     let failures = table.read("failures", count).unwrap_or(HEALTH_FAILURES);
     table.need_one_of(&["exec", "tcp", "file"]);
     table.finish();
@@ -115,7 +115,7 @@ fn backoff(value: Value<'_>) -> Option<Backoff> {
             .read("burst", |v| v.integer(1..=1000))
             .and_then(|n| u32::try_from(n).ok())
             .unwrap_or(default.burst),
-        within: table.read("within", duration_above_zero).unwrap_or(default.within),
+        within: table.read("within", Value::duration_above_zero).unwrap_or(default.within),
     };
     table.finish();
     Some(backoff)
@@ -123,14 +123,4 @@ fn backoff(value: Value<'_>) -> Option<Backoff> {
 
 fn count(value: Value<'_>) -> Option<u32> {
     value.integer(1..=i64::MAX).map(|count| u32::try_from(count).unwrap_or(u32::MAX))
-}
-
-/// A zero here would ask without a pause.
-fn duration_above_zero(value: Value<'_>) -> Option<Duration> {
-    let duration = value.duration()?;
-    if duration.is_zero() {
-        value.refuse(format!("{:?} must be longer than nothing", value.key))
-    } else {
-        Some(duration)
-    }
 }

@@ -118,12 +118,12 @@ fn every_slip_in_a_cascade_is_told_exactly() {
         ("[{ signal = \"TERM\", wait = 5 }]", "4:35: \"wait\" must be a duration such as \"2s\", not an integer".to_owned()),
         (
             "[{ signal = \"TERM\", wait = \"5\" }]",
-            "4:35: \"wait\" is no duration: \"5\" (time unit needed, for example 5sec or 5ms); write 500ms, 2s or 1m30s"
+            "4:35: \"wait\": \"5\" is no duration: 5 has no unit; write it as \"500ms\", \"10s\" or \"1m 30s\""
                 .to_owned(),
         ),
         (
             "[{ signal = \"TERM\", wait = \"11years\" }]",
-            "4:35: \"wait\" is no duration: \"11years\" (longer than ten years); write 500ms, 2s or 1m30s".to_owned(),
+            "4:35: \"wait\": \"11years\" is no duration: it is longer than ten years; write it as \"500ms\", \"10s\" or \"1m 30s\"".to_owned(),
         ),
         (
             "[{ signal = \"TERM\", wait = \"1s\", kill = true }]",
@@ -295,7 +295,7 @@ fn every_slip_outside_of_programs_is_told_exactly() {
         ("[shutdown]\nbudget = 9", "2:10: \"budget\" must be a duration such as \"2s\", not an integer"),
         (
             "[shutdown]\nbudget = \"soon\"",
-            "2:10: \"budget\" is no duration: \"soon\" (expected number at 0); write 500ms, 2s or 1m30s",
+            "2:10: \"budget\": \"soon\" is no duration: 's' stands where a number has to be; write it as \"500ms\", \"10s\" or \"1m 30s\", or \"forever\"",
         ),
         ("[tmux]\nleftovers = \"keep\"", "2:13: \"leftovers\" must be \"stop\" or \"adopt\", not \"keep\""),
         ("[tmux]\nhistory = -1", "2:11: \"history\" must be 0 to 100000, not -1"),
@@ -375,7 +375,10 @@ fn slips_around_restarts_and_checks_are_told_exactly() {
             "4:17: \"tcp\" must be ADDRESS:PORT such as \"127.0.0.1:80\", \"[::1]:80\" or \"localhost:80\", not \"localhost\"",
         ),
         ("health = { every = \"1s\" }", "4:10: \"health\" has one of exec, tcp or file; this has none"),
-        ("health = { exec = [\"a\"], every = \"0s\" }", "4:34: \"every\" must be longer than nothing"),
+        (
+            "health = { exec = [\"a\"], every = \"0s\" }",
+            "4:34: \"every\": \"0s\" is too short: it has to be longer than nothing",
+        ),
         (
             "oneshot = true\nready = { delay = \"1s\" }",
             "5:1: \"ready\" has no meaning beside \"oneshot\": ready is then to have exited with 0",

@@ -4,6 +4,7 @@ use super::nearest::hint;
 use super::reader::Reader;
 use super::report::Report;
 use super::signal::signal_named;
+use crate::core::budget::Budget;
 use crate::core::duration;
 use crate::core::signal::Signal;
 use std::ffi::OsString;
@@ -102,10 +103,22 @@ impl<'a> Value<'a> {
     }
 
     pub(super) fn duration(self) -> Option<Duration> {
+        self.time(duration::parse)
+    }
+
+    /// A zero would ask without a pause.
+    pub(super) fn duration_above_zero(self) -> Option<Duration> {
+        self.time(duration::parse_some)
+    }
+
+    /// A duration, or `forever`.
+    pub(super) fn budget(self) -> Option<Budget> {
+        self.time(Budget::parse)
+    }
+
+    fn time<T>(self, parse: fn(&str) -> Result<T, String>) -> Option<T> {
         let text = self.any_text("a duration such as \"2s\"")?;
-        let wrong =
-            |why| format!("{:?} is no duration: {text:?} ({why}); write 500ms, 2s or 1m30s", self.key);
-        duration::parse(text).map_or_else(|why| self.refuse(wrong(why)), Some)
+        parse(text).map_or_else(|why| self.refuse(format!("{:?}: {why}", self.key)), Some)
     }
 
     pub(super) fn signal(self) -> Option<Signal> {

@@ -31,7 +31,7 @@ impl Budget {
         if text == "forever" {
             return Ok(Self::Forever);
         }
-        duration::parse(text).map(Self::Within)
+        duration::parse(text).map(Self::Within).map_err(|why| why + ", or \"forever\"")
     }
 
     /// The length, or `None` for ever.
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn what_is_no_duration_is_refused() {
         assert_eq!(Budget::parse("forever"), Ok(Budget::Forever));
-        assert!(Budget::parse("soon").is_err());
+        assert!(Budget::parse("soon").unwrap_err().ends_with("or \"1m 30s\", or \"forever\""));
         assert!(Budget::parse("11years").is_err());
     }
 }
