@@ -154,6 +154,46 @@ fn what_is_no_option_is_named() -> Tested {
 }
 
 #[test]
+fn an_empty_value_is_refused_by_the_name_of_its_option() -> Tested {
+    for (words, said) in [
+        (&["--grace", ""][..], "--grace: \"\" is no duration: it is empty"),
+        (&["--grace="], "--grace: \"\" is no duration: it is empty"),
+        (&["--stop-signal", ""], "--stop-signal: there is no signal \"\""),
+        (&["--rewrite", ""], "--rewrite \"\": write it as FROM:TO"),
+        (&["--rewrite", ":0"], "--rewrite \":0\": there is no signal \"\""),
+        (&["--state-file", ""], "--state-file: \"\" names no file"),
+        (&["--control", ""], "--control: \"\" names no file"),
+        (&["--config", ""], "--config: \"\" names no file"),
+        (&["-c", ""], "-c: \"\" names no file"),
+        (&["check", ""], "FILE: \"\" names no file"),
+        (&["hygiene", ""], "FILE: \"\" names no file"),
+        (&["drill", ""], "FILE: \"\" names no file"),
+        (&["drill", "--svg", "", "a"], "--svg: \"\" names no file"),
+        (&["explain", ""], "FILE: \"\" names no file"),
+        (&["explain", "--svg="], "--svg: \"\" names no file"),
+        (&["status", "--control", ""], "--control: \"\" names no file"),
+        (&["status", "--config", ""], "--config: \"\" names no file"),
+        (&["status", "--timeout", ""], "--timeout: \"\" is no duration: it is empty"),
+        (&["logs", "web", "-n", ""], "-n \"\": how many lines?"),
+    ] {
+        refused(words, &[], &[said])?;
+    }
+    Ok(())
+}
+
+#[test]
+fn an_empty_variable_is_one_that_is_not_set() -> Tested {
+    let mut stage = Stage::new(Place::Below)?;
+    for name in ["CONFIG", "GRACE", "STOP_SIGNAL", "STATE_FILE", "CONTROL", "LOG"] {
+        stage = stage.env(&format!("RUNINIT_{name}"), "");
+    }
+    let mut running = stage.start(runinit(&[], &["sh", "-c", "exit 23"]))?;
+    running.end_with(23)?;
+    ensure!(running.stderr().is_empty(), "{}", running.stderr());
+    Ok(())
+}
+
+#[test]
 fn bad_durations_are_refused_wherever_they_come_from() -> Tested {
     for text in ["9", "soon", "-1s", "1x", "9s and a bit", "never", "18446744073709551615s"] {
         refused(&["--grace", text], &["sh", "-c", "echo started"], &["--grace", text])?;

@@ -1,7 +1,7 @@
 //! The subcommands that ask a runinit that runs.
 
 use super::Command;
-use super::options::{Environment, refused};
+use super::options::{Environment, path, refused};
 use super::surface::subcommand;
 use crate::control::protocol::{Request, Target};
 use crate::control::{Ask, Show, What, Where};
@@ -88,8 +88,8 @@ impl Given {
         let mut value = || parser.value().map_err(|e| refused(&e));
         let waits = ["stop", "start", "restart", "reload", "remove"].contains(&name);
         match (name, option) {
-            (_, "--control") => self.control = Some(value()?.into()),
-            (_, "-c" | "--config") => self.config = Some(value()?.into()),
+            (_, "--control") => self.control = Some(path(value()?, "--control")?),
+            (_, "-c" | "--config") => self.config = Some(path(value()?, option)?),
             (_, "--timeout") => self.timeout = Some(timeout(&text(&value()?)?)?),
             (_, "--no-wait") if waits => self.no_wait = true,
             ("status", "--json") => self.show = Some(Show::Json),
@@ -114,9 +114,9 @@ impl Given {
 
     fn add_variable(&mut self, text: &str) -> Result<(), String> {
         let (name, value) =
-            text.split_once('=').ok_or_else(|| format!("--env {text}: write it as NAME=VALUE"))?;
+            text.split_once('=').ok_or_else(|| format!("--env {text:?}: write it as NAME=VALUE"))?;
         let variables = self.keys.entry("env").or_insert_with(|| json!({})).as_object_mut();
-        let variables = variables.ok_or_else(|| format!("--env {text}: \"env\" is no table here"))?;
+        let variables = variables.ok_or_else(|| format!("--env {text:?}: \"env\" is no table here"))?;
         variables.insert(name.to_owned(), value.into());
         Ok(())
     }
@@ -124,7 +124,7 @@ impl Given {
     /// What is no JSON is a string: `--set restart=always`, `--set 'after=["db"]'`.
     fn set_key(&mut self, text: &str) -> Result<(), String> {
         let (key, value) =
-            text.split_once('=').ok_or_else(|| format!("--set {text}: write it as KEY=VALUE"))?;
+            text.split_once('=').ok_or_else(|| format!("--set {text:?}: write it as KEY=VALUE"))?;
         self.set(key, serde_json::from_str(value).unwrap_or_else(|_| value.into()));
         Ok(())
     }
@@ -194,7 +194,7 @@ fn cascade(text: &str) -> Result<Value, String> {
         Some(json!({"signal": signal, "wait": wait}))
     };
     let steps: Option<Vec<Value>> = text.split(',').map(step).collect();
-    steps.map(Value::from).ok_or_else(|| format!("--stop {text}: write it as TERM:5s,KILL:2s"))
+    steps.map(Value::from).ok_or_else(|| format!("--stop {text:?}: write it as TERM:5s,KILL:2s"))
 }
 
 fn text(word: &OsStr) -> Result<String, String> {
@@ -206,7 +206,7 @@ fn timeout(text: &str) -> Result<Duration, String> {
 }
 
 fn number(text: &str) -> Result<usize, String> {
-    text.parse().map_err(|_| format!("-n {text}: how many lines?"))
+    text.parse().map_err(|_| format!("-n {text:?}: how many lines?"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The words of `runinit drill`.
 
-use super::options::{known, refused, unknown};
+use super::options::{known, path, refused, unknown};
 use super::surface::subcommand;
 use super::{Command, Environment, Options};
 use crate::core::duration;
@@ -36,7 +36,9 @@ pub(super) fn parse(
         match known(argument, subcommand("drill"))? {
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help(subcommand("drill"))),
             Arg::Long("quiet") => drill.quiet = true,
-            Arg::Long("svg") => drill.svg = Some(parser.value().map_err(|e| refused(&e))?.into()),
+            Arg::Long("svg") => {
+                drill.svg = Some(path(parser.value().map_err(|e| refused(&e))?, "--svg")?);
+            }
             Arg::Long("grace") => {
                 drill.options.take_grace(&parser.value().map_err(|e| refused(&e))?)?;
             }
@@ -49,7 +51,7 @@ pub(super) fn parse(
             Arg::Value(word) if file.is_some() => {
                 return Err(format!("one fleet at a time; what is {:?}?", word.display().to_string()));
             }
-            Arg::Value(word) => file = Some(PathBuf::from(word)),
+            Arg::Value(word) => file = Some(path(word, "FILE")?),
             Arg::Short(letter) => return Err(unknown(&format!("-{letter}"))),
             Arg::Long(word) => return Err(unknown(&format!("--{word}"))),
         }

@@ -1,6 +1,6 @@
 //! The words of `runinit explain`.
 
-use super::options::{known, refused, unknown};
+use super::options::{known, path, refused, unknown};
 use super::surface::subcommand;
 use super::{Command, Environment};
 use crate::config::{self, MainCommand, Reading};
@@ -59,11 +59,13 @@ pub(super) fn parse(
         match known(argument, subcommand("explain"))? {
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help(subcommand("explain"))),
             Arg::Short('c') | Arg::Long("config") => {
-                explain.config = Some(parser.value().map_err(|e| refused(&e))?.into());
+                explain.config = Some(path(parser.value().map_err(|e| refused(&e))?, "--config")?);
                 // Asked for here, it says more than a variable does.
                 explain.from_environment = None;
             }
-            Arg::Long("svg") => explain.svg = Some(parser.value().map_err(|e| refused(&e))?.into()),
+            Arg::Long("svg") => {
+                explain.svg = Some(path(parser.value().map_err(|e| refused(&e))?, "--svg")?);
+            }
             Arg::Value(word) => explain.take(word)?,
             Arg::Short(letter) => return Err(unknown(&format!("-{letter}"))),
             Arg::Long(word) => return Err(unknown(&format!("--{word}"))),
@@ -84,7 +86,7 @@ impl Explain {
                 Ok(())
             }
             _ if self.file.is_none() => {
-                self.file = Some(word.into());
+                self.file = Some(path(word, "FILE")?);
                 Ok(())
             }
             _ => Err(format!("one record at a time; what is {:?}?", word.display().to_string())),

@@ -93,7 +93,7 @@ pub(super) fn parse_check(
                     another.display().to_string()
                 ));
             }
-            Arg::Value(first) => file = Some(PathBuf::from(first)),
+            Arg::Value(first) => file = Some(path(first, "FILE")?),
             argument => options.take(&argument.into_owned_name(), &mut parser)?,
         }
     }
@@ -133,7 +133,7 @@ pub(super) fn parse_hygiene(
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help(subcommand("hygiene"))),
             Arg::Long("control") => return Err(unknown("--control")),
             Arg::Long("dry-run") => is_dry = true,
-            Arg::Value(file) => options.config = Some(PathBuf::from(file)),
+            Arg::Value(file) => options.config = Some(path(file, "FILE")?),
             argument => options.take(&argument.into_owned_name(), &mut parser)?,
         }
     }
@@ -199,12 +199,12 @@ impl Options {
     fn take(&mut self, name: &Name, parser: &mut Parser) -> Result<(), String> {
         let mut value = || parser.value().map_err(|e| refused(&e));
         match name {
-            Name::Short('c') => self.config = Some(value()?.into()),
+            Name::Short('c') => self.config = Some(path(value()?, "-c")?),
             Name::Short('v') => self.verbosity += 1,
             Name::Short('q') => self.verbosity -= 1,
             Name::Short(letter) => return Err(unknown(&format!("-{letter}"))),
             Name::Long(word) => match word.as_str() {
-                "config" => self.config = Some(value()?.into()),
+                "config" => self.config = Some(path(value()?, "--config")?),
                 "grace" => self.take_grace(&value()?)?,
                 "stop-signal" => {
                     self.stop_signal = Some(signal(&value()?, "--stop-signal")?);
@@ -212,8 +212,8 @@ impl Options {
                 }
                 "rewrite" => self.add_rewrite(&value()?)?,
                 "single-child" => self.single_child = true,
-                "state-file" => self.state_file = Some(value()?.into()),
-                "control" => self.control = Some(value()?.into()),
+                "state-file" => self.state_file = Some(path(value()?, "--state-file")?),
+                "control" => self.control = Some(path(value()?, "--control")?),
                 word => return Err(unknown(&format!("--{word}"))),
             },
         }
@@ -262,6 +262,11 @@ fn from_environment(environment: &Environment<'_>) -> Options {
         refused,
         ..Options::default()
     }
+}
+
+/// A path. An empty one is what a script's empty variable leaves, and no file has it.
+pub(super) fn path(value: OsString, name: &str) -> Result<PathBuf, String> {
+    if value.is_empty() { Err(format!("{name}: \"\" names no file")) } else { Ok(value.into()) }
 }
 
 fn grace(value: &OsStr, name: &str) -> Result<Budget, String> {
