@@ -24,6 +24,7 @@ pub mod hygiene;
 pub mod logging;
 pub mod os;
 pub mod printing;
+mod readable;
 pub mod record;
 pub mod runtime;
 pub mod tmux;

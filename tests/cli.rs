@@ -438,7 +438,19 @@ fn everything_behind_the_dashes_is_the_commands() -> Tested {
     ensure!(running.stdout() == "--help -- -v \n", "{:?}", running.stdout());
     // Not even an empty command is anything else.
     let mut running = Stage::new(Place::Below)?.start(runinit(&[], &[""]))?;
-    Ok(running.end_with(127)?)
+    running.end_with(127)?;
+    let said = "runinit: error: main: cannot run \"\": the command is empty\n";
+    ensure!(running.stderr() == said, "{:?}", running.stderr());
+    Ok(())
+}
+
+#[test]
+fn a_command_of_any_name_is_told_in_one_line_of_plain_text() -> Tested {
+    let mut running = Stage::new(Place::Below)?.start(runinit(&[], &["/no/a\r\n\u{1b}[31mb"]))?;
+    running.end_with(127)?;
+    let said = "runinit: error: a\\r\\n\\u{1b}[31mb: cannot run /no/a\\r\\n\\u{1b}[31mb: no such command\n";
+    ensure!(running.stderr() == said, "{:?}", running.stderr());
+    Ok(())
 }
 
 #[test]

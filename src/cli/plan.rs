@@ -7,8 +7,10 @@ use crate::core::budget::Budget;
 use crate::core::plan::{Launch, Plan, Program, Stdin, Step, StepAction};
 use crate::core::signal::Signal;
 use crate::os::terminal;
+use crate::readable::readable;
 use crate::runtime::{LetsGo, Narrator, TerminationLog};
 use log::Level;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -156,8 +158,7 @@ fn wrapper(options: Options) -> Plan {
     let budget = budget(&options, None);
     let first = options.stop_signal.map_or(StepAction::Received, StepAction::Signal);
     let wait = budget.time_to_kill().unwrap_or(Duration::ZERO);
-    let command = options.command.first().map(Path::new);
-    let name = command.and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
+    let name = name_of(options.command.first());
     let launch = Launch { argv: options.command, foreground: true, ..Launch::default() };
     let stop = vec![Step { action: first, wait }];
     let program = Program { main: true, stop, ..Program::new(&name, launch) };
@@ -171,6 +172,12 @@ fn wrapper(options: Options) -> Plan {
         plan.stops_on = vec![Signal::TERM];
     }
     plan
+}
+
+/// What its only program is called, in the record and in every line: the command without its directories.
+fn name_of(command: Option<&OsString>) -> String {
+    let file = command.and_then(|command| Path::new(command).file_name());
+    file.map_or_else(|| "main".to_owned(), |file| readable(&file.to_string_lossy()))
 }
 
 /// No errors: the environment may mean another runinit.
@@ -239,6 +246,15 @@ mod tests {
         set_first_signal(&mut stop, Signal::QUIT);
         assert_eq!(stop[0], Step::signal(Signal::QUIT, Duration::from_secs(5)));
         assert_eq!(stop.len(), 2);
+    }
+
+    #[test]
+    fn a_program_is_called_by_a_name_that_can_be_shown() {
+        for (command, name) in
+            [("/bin/ls", "ls"), ("a\r", "a\\r"), ("", "main"), ("/", "main"), ("..", "main")]
+        {
+            assert_eq!(name_of(Some(&command.into())), name);
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::signals::Inherited;
 use crate::core::event::{SpawnFailure, SpawnFailureKind};
 use crate::core::plan::Launch;
 use crate::core::process::Pid;
+use crate::readable::readable;
 use nix::errno::Errno;
 use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -126,8 +127,8 @@ fn explain(launch: &Launch, failure: Option<BirthFailure>, errno: Errno) -> Spaw
         Some(Stage::Group) => format!("cannot start {name} in its own group: {why}"),
         Some(Stage::Standard) => format!("cannot start {name} with its descriptors: {why}"),
         Some(Stage::Cwd) => {
-            let cwd = launch.cwd.as_deref().unwrap_or(std::path::Path::new("/")).display();
-            format!("cannot start {name} in {cwd}: {why}")
+            let cwd = launch.cwd.as_deref().unwrap_or(Path::new("/")).to_string_lossy();
+            format!("cannot start {name} in {}: {why}", readable(&cwd))
         }
         Some(Stage::Confine(step)) => {
             let step = confine::describe(step, &launch.confinement);
@@ -135,7 +136,11 @@ fn explain(launch: &Launch, failure: Option<BirthFailure>, errno: Errno) -> Spaw
         }
         Some(Stage::Interpreter) => format!("cannot run {name}: the interpreter it names does not exist"),
         Some(Stage::Exec) if kind == SpawnFailureKind::NotFound => {
-            format!("cannot run {name}: no such command")
+            let is_empty = launch.argv.first().is_none_or(|name| name.is_empty());
+            format!(
+                "cannot run {name}: {}",
+                if is_empty { "the command is empty" } else { "no such command" }
+            )
         }
         Some(Stage::Exec) => format!("cannot run {name}: {why}"),
     };
@@ -162,8 +167,12 @@ pub fn describe(errno: i32) -> &'static str {
     Errno::from_raw(errno).desc()
 }
 
+/// The command's name, for people.
 fn command(launch: &Launch) -> String {
-    launch.argv.first().map_or_else(String::new, |name| name.display().to_string())
+    match launch.argv.first() {
+        Some(name) if !name.is_empty() => readable(&name.to_string_lossy()),
+        _ => "\"\"".to_owned(),
+    }
 }
 
 /// Everything exec needs, with its NULs, alive until the child has become the program.
