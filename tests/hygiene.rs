@@ -306,7 +306,7 @@ fn a_dry_run_only_says_what_it_would_do() -> Tested {
         .task("T1", &json!({"status": "completed", "agents": [{"id": "a", "status": "error"}]}))?
         .task("old", &json!({"status": "completed"}))?
         .aged("old", 8)?
-        .task("used", &json!({"status": "completed", "agents": [{"id": "a", "status": "completed"}]}))?
+        .task("used", &json!({"status": "completed", "agents": [{"id": "a", "status": "terminated"}]}))?
         .aged("used", 8)?
         .session("claude-agent-T1-a", "exec sleep 1000")
         .session("claude-agent-used-a", "exec sleep 1000");
@@ -330,6 +330,40 @@ fn a_dry_run_only_says_what_it_would_do() -> Tested {
         ensure!(running.file(workspace).exists(), "{workspace} was deleted");
     }
     ensure!(registry(&running, "T1").contains("error"), "it was changed");
+    Ok(())
+}
+
+/// A registry that is written to is as new as can be, so its workspace stays.
+#[test]
+fn a_dry_run_says_what_the_pass_after_it_does() -> Tested {
+    let directory = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let path = |name: &str| directory.path().join(name);
+    let workspace = path("ws").join("T1");
+    std::fs::create_dir_all(&workspace).map_err(|e| e.to_string())?;
+    let registry = workspace.join(REGISTRY);
+    let agent = |id: &str, status: &str| json!({"id": id, "status": status});
+    let agents = json!({"status": "completed", "agents": [agent("a", "completed"), agent("b", "error")]});
+    std::fs::write(&registry, agents.to_string()).map_err(|e| e.to_string())?;
+    let then = SystemTime::now() - Duration::from_hours(24 * 8);
+    let file = File::options().append(true).open(&registry);
+    file.and_then(|file| file.set_modified(then)).map_err(|e| e.to_string())?;
+    let text = format!(
+        "[[program]]\nname = \"p\"\ncommand = [\"true\"]\n[hygiene]\nsessions = {{ prefix = \"claude-agent-\", \
+         workspaces = {:?}, update = true }}\nworkspaces = {{ older_than = \"7d\" }}\n",
+        path("ws")
+    );
+    std::fs::write(path("fleet.toml"), text).map_err(|e| e.to_string())?;
+    let _server = Server::start(directory.path(), "claude-agent-T1-a")?;
+    let pass = |more: &[&str]| pass_by_hand(directory.path(), more);
+    let (path, why) = (registry.display(), "claude-agent-T1-a: T1 says that a is completed");
+    let said = pass(&["--dry-run"])?;
+    ensure!(
+        said == format!("would end session {why}\nwould write to {path} that a is terminated\n"),
+        "{said}"
+    );
+    let said = pass(&[])?;
+    ensure!(said == format!("ended session {why}\na is terminated now in {path}\n"), "{said}");
+    ensure!(registry.exists(), "the workspace is gone");
     Ok(())
 }
 
@@ -520,6 +554,18 @@ fn a_pass_by_hand_spares_the_programs_that_were_added_to_the_fleet_that_runs() -
     Ok(())
 }
 
+/// What a pass says by the fleet in a directory, where its sessions are, too.
+fn pass_by_hand(directory: &Path, more: &[&str]) -> Result<String, String> {
+    // As under a parent that ignores its own children's ends.
+    let output = Command::new("env")
+        .args(["--ignore-signal=CHLD", env!("CARGO_BIN_EXE_runinit"), "hygiene", "--config"])
+        .arg(directory.join("fleet.toml"))
+        .args(more)
+        .env("TMUX_TMPDIR", directory)
+        .output();
+    output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).map_err(|e| e.to_string())
+}
+
 #[test]
 fn a_pass_by_hand_says_what_it_does() -> Tested {
     let directory = tempfile::tempdir().map_err(|e| e.to_string())?;
@@ -531,16 +577,7 @@ fn a_pass_by_hand_says_what_it_does() -> Tested {
     );
     std::fs::write(path("fleet.toml"), text).map_err(|e| e.to_string())?;
     let _server = Server::start(directory.path(), "claude-agent-T1-a")?;
-    let pass = |more: &[&str]| {
-        // As under a parent that ignores its own children's ends.
-        let output = Command::new("env")
-            .args(["--ignore-signal=CHLD", env!("CARGO_BIN_EXE_runinit"), "hygiene", "--config"])
-            .arg(path("fleet.toml"))
-            .args(more)
-            .env("TMUX_TMPDIR", directory.path())
-            .output();
-        output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).map_err(|e| e.to_string())
-    };
+    let pass = |more: &[&str]| pass_by_hand(directory.path(), more);
     let why = "session claude-agent-T1-a: its workspace does not exist";
     let said = pass(&["--dry-run"])?;
     ensure!(said.lines().any(|line| line == format!("would end {why}")), "{said}");

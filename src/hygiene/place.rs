@@ -8,6 +8,7 @@ use crate::core::hygiene::Sessions;
 use crate::os::workspaces::{Contents, Workspaces};
 use std::collections::BTreeMap;
 use std::io::Result;
+use std::time::SystemTime;
 
 /// Where agents work.
 pub(super) struct Place<'a> {
@@ -76,6 +77,17 @@ impl<'a> Place<'a> {
         });
         self.read.insert(workspace.to_owned(), reading.clone());
         reading
+    }
+
+    /// A registry was changed: it is read once more when it is asked for.
+    pub(super) fn forget(&mut self, workspace: &str) {
+        self.read.remove(workspace);
+    }
+
+    /// A registry would have been changed: what comes after it in a dry run takes it for as new as that.
+    pub(super) fn suppose(&mut self, workspace: &str, text: String) {
+        let contents = Contents { text, modified: SystemTime::now() };
+        self.read.insert(workspace.to_owned(), Reading::Read(contents));
     }
 
     fn warn(&self, pass: &mut Pass<'_>, workspace: &str, why: &str) {

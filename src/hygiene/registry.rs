@@ -154,15 +154,19 @@ fn terminate_in(pass: &mut Pass<'_>, place: &mut Place<'_>, workspace: &str, age
     };
     if pass.is_dry() {
         if let Reading::Read(contents) = place.read(pass, workspace)
-            && change(&contents.text).is_some()
+            && let Some(changed) = change(&contents.text)
         {
             pass.tell(format!("would write to {path} that {agent} is {TERMINATED}"));
+            place.suppose(workspace, changed);
         }
         return is_listed;
     }
     let until = pass.lock_until();
     match place.workspaces.rewrite(workspace, &place.wanted.registry, until, change) {
-        Ok(true) => pass.tell(format!("{agent} is {TERMINATED} now in {path}")),
+        Ok(true) => {
+            pass.tell(format!("{agent} is {TERMINATED} now in {path}"));
+            place.forget(workspace);
+        }
         Ok(false) => {}
         Err(error) => {
             let text = format!("cannot write to {path} that {agent} is {TERMINATED}: {error}");
