@@ -215,6 +215,20 @@ fn a_stop_command_that_fails_ends_its_step() -> Tested {
 }
 
 #[test]
+fn a_stop_command_that_cannot_be_run_is_told_each_time() -> Tested {
+    let run = "{ run = ['/nowhere/ctl'], wait = '30s' }";
+    let stop = format!("stop = [{run}, {run}, {{ signal = 'SIGTERM', wait = '30s' }}]");
+    let mut running = fleet(Place::Below, &polite("a", &stop), &["--grace", "60s"], &[])?;
+    all_ready(&running, &["a"])?;
+    running.signal(SIGTERM)?;
+    running.end_with(0)?;
+    let told =
+        running.stderr().matches("a: its stop command: cannot run /nowhere/ctl: no such command").count();
+    ensure!(told == 2, "{}", running.explain(&format!("told {told} times")));
+    Ok(())
+}
+
+#[test]
 fn a_stop_command_that_hangs_is_cut_with_all_its_children() -> Tested {
     for place in Place::BOTH {
         let stop = "stop = [{ run = ['sh', '-c', '@probe hear -o @dir/child & exec @probe hear -o @dir/command'], wait = '500ms' }, { signal = 'SIGTERM', wait = '20s' }]";

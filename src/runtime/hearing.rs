@@ -27,7 +27,7 @@ pub(super) struct Hearing {
     /// s6's way, until the newline.
     pipes: BTreeMap<ProgramId, OwnedFd>,
     connections: BTreeMap<ProgramId, OwnedFd>,
-    /// Why the last command about a program could not be run, since its start: a check is tried ten times a second.
+    /// Why the last check of a program could not be run, since its start: it is tried ten times a second.
     troubles: BTreeMap<ProgramId, String>,
 }
 

@@ -255,17 +255,18 @@ impl Runtime {
     pub(super) fn spawn_command(&mut self, id: ProgramId, argv: Vec<OsString>, what: &str) -> Option<Pid> {
         // A stop command is worth more than its output.
         let output = self.open_output(id).ok().flatten();
-        self.spawn_beside(id, argv, what, output.as_ref())
+        let spawned = self.spawn_beside(id, argv, what, output.as_ref());
+        spawned.map_err(|why| log::warn!("{why}")).ok()
     }
 
-    /// A command about a program runs where that does, with its environment.
+    /// A command about a program runs where that does, with its environment. If it cannot be run: why, for people.
     fn spawn_beside(
         &mut self,
         id: ProgramId,
         argv: Vec<OsString>,
         what: &str,
         output: Option<&Writers>,
-    ) -> Option<Pid> {
+    ) -> Result<Pid, String> {
         let program = &self.core.plan().programs[id.0];
         let launch = Launch {
             argv,
@@ -286,16 +287,8 @@ impl Runtime {
             descriptor: None,
             terminal: None,
         };
-        match spawn::spawn(&launch, surroundings) {
-            Ok(pid) => Some(pid),
-            Err(failure) => {
-                let why = format!("{}: its {what}: {}", program.name, failure.message);
-                if self.hearing.is_new_trouble(id, &why) {
-                    log::warn!("{why}");
-                }
-                None
-            }
-        }
+        spawn::spawn(&launch, surroundings)
+            .map_err(|failure| format!("{}: its {what}: {}", program.name, failure.message))
     }
 
     #[inline(never)]
@@ -313,7 +306,13 @@ impl Runtime {
             Check::Exec(argv) => {
                 // Its exit is the answer. A page that it fetches every few seconds is nothing that the program has printed.
                 let nowhere = Writers::nowhere();
-                Some(Event::CheckSpawned(id, self.spawn_beside(id, argv, "check", nowhere.as_ref())))
+                let spawned = self.spawn_beside(id, argv, "check", nowhere.as_ref());
+                let tell = |why: String| {
+                    if self.hearing.is_new_trouble(id, &why) {
+                        log::warn!("{why}");
+                    }
+                };
+                Some(Event::CheckSpawned(id, spawned.map_err(tell).ok()))
             }
             Check::File(path) => Some(Event::Checked(id, path.exists())),
             Check::Tcp(address) => self.ask_by_connecting(id, address),
