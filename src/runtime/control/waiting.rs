@@ -100,6 +100,7 @@ fn started(
 ) -> Option<Outcome> {
     let name = &spec.name;
     let is_new = program.started_at.is_some_and(|at| at >= since) && program.hold == Hold::Free;
+    let survivor = survivor_before(core, spec);
     let why = match (&program.state, program.readiness) {
         (State::Running { leader, .. }, Readiness::Ready) if is_new => {
             let ready = if spec.ready.is_some() { " and ready" } else { "" };
@@ -120,10 +121,24 @@ fn started(
             super::status::problem(core, spec, program)
         }
         (State::Survived { .. }, _) => return Some(Err(survived(name))),
+        (State::Waiting { .. }, _) if survivor.is_some() => {
+            survivor.map(|name| format!("it waits for {name}, which is still there after SIGKILL"))
+        }
         _ if core.shutdown().is_some() => Some("runinit is stopping".to_owned()),
         _ => return None,
     };
     Some(Err(format!("{name}: {}", why.unwrap_or_else(|| "it was not started".to_owned()))))
+}
+
+/// One that it waits for, directly or not, and that even SIGKILL has not ended: nobody can tell whether it ever comes back.
+fn survivor_before<'a>(core: &'a Core, spec: &plan::Program) -> Option<&'a str> {
+    let mut programs =
+        spec.after.iter().filter_map(|id| Some((&core.plan().programs[id.0], core.program(*id)?)));
+    programs.find_map(|(spec, program)| match program.state {
+        State::Survived { .. } if !program.is_ready_for_others() => Some(spec.name.as_str()),
+        State::Waiting { .. } => survivor_before(core, spec),
+        _ => None,
+    })
 }
 
 #[cfg(test)]
@@ -149,7 +164,7 @@ mod tests {
 
     /// Two programs that run when this happens, and what somebody hears of it who waits for this, before SIGKILL was waited
     /// for in vain and after.
-    fn outcomes(event: Event, wait: &Wait) -> [Option<Outcome>; 2] {
+    fn outcomes(events: impl IntoIterator<Item = Event>, wait: &Wait) -> [Option<Outcome>; 2] {
         let mut core = Core::new(plan(&["web", "db"]));
         let mut out = Vec::new();
         core.step(Event::Tick, Moment::ZERO, &mut out);
@@ -157,7 +172,9 @@ mod tests {
             let spawned = Event::Spawned(ProgramId(id), Ok(Pid::new(pid).unwrap()));
             core.step(spawned, Moment::ZERO, &mut out);
         }
-        core.step(event, Moment::ZERO, &mut out);
+        for event in events {
+            core.step(event, Moment::ZERO, &mut out);
+        }
         [0, 2].map(|seconds| {
             core.step(Event::Tick, Duration::from_secs(seconds), &mut out);
             wait.outcome(&core)
@@ -169,10 +186,25 @@ mod tests {
         let why = || "web: it is still there after SIGKILL".to_owned();
         let started = Wait::Started(FIRST, "web".to_owned(), Moment::ZERO, 0);
         let asked = Event::Asked(Command::Restart(FIRST));
-        assert_eq!(outcomes(asked, &started), [None, Some(Err(why()))]);
+        assert_eq!(outcomes([asked], &started), [None, Some(Err(why()))]);
 
         let reloaded = Wait::Reloaded("read again".to_owned());
         let changed = Event::Reloaded(Box::new(plan(&["db"])));
-        assert_eq!(outcomes(changed, &reloaded), [None, Some(Err("read again\n".to_owned() + &why()))]);
+        assert_eq!(outcomes([changed], &reloaded), [None, Some(Err("read again\n".to_owned() + &why()))]);
+    }
+
+    #[test]
+    fn nor_for_what_comes_after_it() {
+        let added = |name, after| {
+            let program = plan::Program::new(name, Launch::default());
+            Event::Asked(Command::Add(Box::new(plan::Program { after: vec![ProgramId(after)], ..program })))
+        };
+        for (id, name) in [(2, "api"), (3, "page")] {
+            let stop = Event::Asked(Command::Stop(FIRST));
+            let started = Wait::Started(ProgramId(id), name.to_owned(), Moment::ZERO, 0);
+            let why = format!("{name}: it waits for web, which is still there after SIGKILL");
+            let events = [stop, added("api", 0), added("page", 2)];
+            assert_eq!(outcomes(events, &started), [None, Some(Err(why))]);
+        }
     }
 }
