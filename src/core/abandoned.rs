@@ -43,7 +43,7 @@ impl Core {
             self.note(now, Some(id), child.exit.to_string());
             let program = &mut self.programs[id.0];
             program.exit = Some(child.exit);
-            program.stopped_by = Some(program.taken.last().map_or(StoppedBy::Itself, |taken| taken.what));
+            program.stopped_by = Some(program.last_taken().unwrap_or(StoppedBy::Itself));
             program.close_last_step(now);
             program.state = State::Ended;
         }
@@ -57,11 +57,8 @@ impl Core {
         for program in self.programs.iter_mut().filter(|program| program.is_there()) {
             let (leader, group) = (program.leader(), program.group());
             let is_its = |other: &Other| Some(other.pid) == leader || group.is_some() && other.pgid == group;
-            program.stopped_by = if left.iter().any(is_its) {
-                Some(StoppedBy::Nothing)
-            } else {
-                program.taken.last().map(|taken| taken.what)
-            };
+            program.stopped_by =
+                if left.iter().any(is_its) { Some(StoppedBy::Nothing) } else { program.last_taken() };
             program.close_last_step(now);
         }
         if let Some(shutdown) = &mut self.shutdown {

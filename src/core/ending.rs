@@ -7,7 +7,6 @@ use super::plan::{End, OnFailure, ProgramId};
 use super::process::{Exit, Pid};
 use super::program::{Hold, Program, Readiness, State, StoppedBy};
 use super::shutdown::{Reason, format_ms};
-use super::signal::Signal;
 use super::{Child, Core};
 use log::Level;
 
@@ -17,7 +16,7 @@ impl Program {
         let Self { exit, taken, stopped_by, .. } = self;
         let (exit, by, first, last) = (exit.as_ref()?, stopped_by.as_ref()?, taken.first()?, taken.last()?);
         let took = format_ms(last.until.unwrap_or(last.at).saturating_sub(first.at));
-        if last.what != StoppedBy::Signal(Signal::KILL) {
+        if last.what != StoppedBy::KILL {
             return Some((Level::Info, format!("{exit} after {by}, in {took}")));
         }
         let ignored: Vec<String> = taken[..taken.len() - 1].iter().map(|t| t.what.to_string()).collect();
@@ -184,7 +183,7 @@ impl Core {
         self.cut_stop_command(id, out);
         let program = &mut self.programs[id.0];
         program.close_last_step(now);
-        let by_step = program.taken.last().map(|taken| taken.what);
+        let by_step = program.last_taken();
         let was_late = matches!(program.state, State::Survived { .. });
         program.state = State::Closing;
         program.escapees.clear();
@@ -287,6 +286,7 @@ mod tests {
     use crate::core::event::Event;
     use crate::core::plan::{Program, Step, StepAction};
     use crate::core::policy::{Check, Health};
+    use crate::core::signal::Signal;
     use std::time::Duration;
 
     const FIRST: ProgramId = ProgramId(0);

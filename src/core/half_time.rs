@@ -6,7 +6,7 @@ use super::event::Other;
 use super::masks::Masks;
 use super::plan::ProgramId;
 use super::process::Pid;
-use super::program::{Program, State, StoppedBy};
+use super::program::{Program, State};
 use super::shutdown::format_ms;
 use super::signal::Signal;
 use super::{Child, Core};
@@ -108,10 +108,7 @@ impl Core {
 
 /// The last signal of its cascade that a process can refuse.
 fn last_polite(program: &Program) -> Option<Signal> {
-    program.taken.iter().rev().find_map(|taken| match taken.what {
-        StoppedBy::Signal(signal) if signal != Signal::KILL => Some(signal),
-        _ => None,
-    })
+    program.taken.iter().rev().find_map(|taken| taken.what.polite())
 }
 
 fn several(names: &[&str]) -> String {

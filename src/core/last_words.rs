@@ -4,14 +4,12 @@ use super::Core;
 use super::budget::Moment;
 use super::masks::Masks;
 use super::plan::{self, ProgramId};
-use super::program::{Program, StoppedBy, Taken};
+use super::program::{Program, StoppedBy};
 use super::shutdown::{Reason, Shutdown, format_ms};
-use super::signal::Signal;
 use super::strays::Stray;
 
 /// So many programs are named; the others are counted.
 const NAMED: usize = 5;
-const KILL: StoppedBy = StoppedBy::Signal(Signal::KILL);
 
 impl Core {
     /// `stopped in 5s 200ms: SIGTERM from pid 7 (sh); web was killed 5s after SIGTERM, which it ignored; exit code 143`.
@@ -22,11 +20,12 @@ impl Core {
         let took = format_ms(shutdown.over_at.unwrap_or(now).saturating_sub(shutdown.began));
         let mut parts = vec![format!("stopped in {took}: {}{}", self.cause(shutdown), self.blamed(shutdown))];
         parts.extend(self.failed(shutdown));
-        let mut killed = self.programs().filter(|(_, _, program)| program.stopped_by == Some(KILL));
+        let mut killed =
+            self.programs().filter(|(_, _, program)| program.stopped_by == Some(StoppedBy::KILL));
         parts.extend(killed.by_ref().take(NAMED).map(|(id, _, program)| self.how_killed(id, program)));
         parts.extend(counted(killed.count(), "more program was killed", "more programs were killed"));
         if let Some(sweep) = &shutdown.sweep {
-            let is_nobodys = |stray: &Stray| stray.program.is_none() && stray.stopped_by() == KILL;
+            let is_nobodys = |stray: &Stray| stray.program.is_none() && stray.stopped_by() == StoppedBy::KILL;
             let strays = shutdown.strays.iter().filter(|(_, stray)| is_nobodys(stray)).count();
             parts.extend(counted(strays, "stray process was killed", "stray processes were killed"));
             parts.extend(counted(
@@ -69,13 +68,13 @@ impl Core {
 
     fn how_killed(&self, id: ProgramId, program: &Program) -> String {
         let name = self.name(id);
-        let is_polite = |taken: &&Taken| matches!(taken.what, StoppedBy::Signal(s) if s != Signal::KILL);
-        let kill = program.taken.iter().find(|taken| taken.what == KILL);
-        let Some((first, kill)) = program.taken.iter().find(is_polite).zip(kill) else {
+        let kill = program.taken.iter().find(|taken| taken.what == StoppedBy::KILL);
+        let first =
+            program.taken.iter().find_map(|taken| taken.what.polite().map(|signal| (signal, taken.at)));
+        let Some(((signal, asked_at), kill)) = first.zip(kill) else {
             return format!("{name} was killed");
         };
-        let after = format_ms(kill.at.saturating_sub(first.at));
-        let StoppedBy::Signal(signal) = first.what else { return format!("{name} was killed") };
+        let after = format_ms(kill.at.saturating_sub(asked_at));
         let refused = match program.masks.and_then(|masks: Masks| masks.refusal(signal)) {
             Some("ignores") => ", which it ignored",
             Some(_) => ", which it blocked",
@@ -101,6 +100,7 @@ mod tests {
     use crate::core::masks::SignalSet;
     use crate::core::plan::Program;
     use crate::core::process::Exit;
+    use crate::core::signal::Signal;
     use std::time::Duration;
 
     fn words(bench: &Bench) -> String {

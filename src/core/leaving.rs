@@ -22,8 +22,6 @@ use std::time::Duration;
 /// thousands of daemons for each that ends.
 const SEEK_EVERY: Duration = Duration::from_millis(2);
 
-const KILL: StoppedBy = StoppedBy::Signal(Signal::KILL);
-
 impl Core {
     /// Has those looked for who have left the group of a program, where they can be known.
     pub(super) fn seek(&mut self, id: ProgramId) {
@@ -166,7 +164,7 @@ impl Core {
         }
         let program = &mut self.programs[id.0];
         program.is_sought = false;
-        let Some(StoppedBy::Signal(signal)) = program.taken.last().map(|taken| taken.what) else { return };
+        let Some(StoppedBy::Signal(signal)) = program.last_taken() else { return };
         if program.leader().is_some() && signal != Signal::KILL {
             return;
         }
@@ -193,8 +191,7 @@ impl Core {
     fn kill_escapees(&mut self, id: ProgramId, others: &[Other], now: Moment, out: &mut Vec<Action>) {
         let steps = &self.plan.programs[id.0].stop;
         let kill = steps.iter().position(Step::is_kill).unwrap_or(steps.len());
-        let is_killed = |program: &Program| program.taken.last().map(|taken| taken.what) == Some(KILL);
-        if !is_killed(&self.programs[id.0]) {
+        if self.programs[id.0].last_taken() != Some(StoppedBy::KILL) {
             self.kill_from(id, None, None, kill, now, out);
         }
         self.tell_escapees(id, others, now, out);
@@ -221,7 +218,7 @@ impl Core {
             return;
         }
         let (step, until) = (cascade.step, cascade.until);
-        if let Some(StoppedBy::Signal(signal)) = self.programs[id.0].taken.last().map(|taken| taken.what) {
+        if let Some(StoppedBy::Signal(signal)) = self.programs[id.0].last_taken() {
             return self.signal_to_stop(id, signal, out);
         }
         let rest = until.map_or(Duration::ZERO, |until| until.saturating_sub(now));
@@ -396,7 +393,7 @@ mod tests {
         assert_eq!(bench.asked(), told(0, 7, Signal::KILL));
         found(&mut bench, 0, &[]);
         assert_eq!(bench.program(0).stopped_by, Some(StoppedBy::Signal(Signal::KILL)));
-        assert_eq!(strays(&bench), [(7, Some(FIRST), "daemon 7".to_owned(), KILL)]);
+        assert_eq!(strays(&bench), [(7, Some(FIRST), "daemon 7".to_owned(), StoppedBy::KILL)]);
     }
 
     #[test]

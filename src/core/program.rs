@@ -128,6 +128,24 @@ pub enum StoppedBy {
     Nothing,
 }
 
+impl StoppedBy {
+    /// What nothing can refuse.
+    pub(super) const KILL: Self = Self::Signal(Signal::KILL);
+
+    /// The signal, if it is one that a process can refuse.
+    pub(super) fn polite(self) -> Option<Signal> {
+        match self {
+            Self::Signal(signal) if signal != Signal::KILL => Some(signal),
+            _ => None,
+        }
+    }
+
+    /// True for a command, a text or keys: what a leader has left behind does not understand them.
+    pub(super) fn is_for_leader(self) -> bool {
+        matches!(self, Self::Run | Self::Stdin | Self::Keys)
+    }
+}
+
 impl fmt::Display for StoppedBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -433,6 +451,11 @@ impl Program {
     /// False for one that is neither in the plan nor there any more.
     pub(super) fn is_listed(&self) -> bool {
         self.fate != Fate::Removed || self.state != State::Ended
+    }
+
+    /// What was done about it last.
+    pub(super) fn last_taken(&self) -> Option<StoppedBy> {
+        self.taken.last().map(|taken| taken.what)
     }
 
     pub(super) fn close_last_step(&mut self, now: Moment) {

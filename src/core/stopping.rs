@@ -39,12 +39,11 @@ impl Core {
     /// Goes on to the next step, or gives the program up if SIGKILL was the last.
     pub(super) fn next_step(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
         let State::Stopping { leader, cascade, .. } = self.programs[id.0].state else { return };
-        let what = self.programs[id.0].taken.last().map(|taken| taken.what);
-        match (leader, what) {
-            (None, Some(StoppedBy::Run | StoppedBy::Stdin | StoppedBy::Keys)) => {
-                self.go_on_without_leader(id, now, out);
-            }
-            _ => self.enter_step(id, cascade.step + 1, now, out),
+        let was_for_leader = self.programs[id.0].last_taken().is_some_and(StoppedBy::is_for_leader);
+        if leader.is_none() && was_for_leader {
+            self.go_on_without_leader(id, now, out);
+        } else {
+            self.enter_step(id, cascade.step + 1, now, out);
         }
     }
 
@@ -100,8 +99,7 @@ impl Core {
                     break;
                 }
                 self.next_step(id, now, out);
-                let what = self.programs[id.0].taken.last().map(|taken| taken.what);
-                if matches!(what, Some(StoppedBy::Run | StoppedBy::Stdin | StoppedBy::Keys)) {
+                if self.programs[id.0].last_taken().is_some_and(StoppedBy::is_for_leader) {
                     break;
                 }
             }
@@ -113,8 +111,7 @@ impl Core {
         self.programs[id.0].close_last_step(now);
         let State::Stopping { leader, .. } = self.programs[id.0].state else { return };
         self.inspect_if_late(id, leader, out);
-        let killed =
-            self.programs[id.0].taken.last().is_some_and(|t| t.what == StoppedBy::Signal(Signal::KILL));
+        let killed = self.programs[id.0].last_taken() == Some(StoppedBy::KILL);
         let written = self.plan.programs[id.0].stop.get(step).map(|step| step.action.clone());
         let what = match written {
             _ if killed => return self.survived(id, now, out),
@@ -128,7 +125,7 @@ impl Core {
             Some(StepAction::Received) => StoppedBy::Signal(self.received_signal()),
             // Only a cascade that never kills (forever) has an end before its SIGKILL, and only a second signal that
             // means now goes on from there.
-            None if self.is_now() => StoppedBy::Signal(Signal::KILL),
+            None if self.is_now() => StoppedBy::KILL,
             None => return self.wait_for_ever(id),
         };
         let wait = self.plan.programs[id.0].stop.get(step).map_or(KILL_WAIT, |step| step.wait);
@@ -150,11 +147,8 @@ impl Core {
             return;
         };
         let until = self.step_ends(id, step, what, wait, now);
-        let for_leader = match what {
-            StoppedBy::Run | StoppedBy::Stdin | StoppedBy::Keys => true,
-            StoppedBy::Signal(Signal::KILL) => false,
-            _ => matches!(self.target(id), Some(Target::Leader(_))),
-        };
+        let is_alone = || matches!(self.target(id), Some(Target::Leader(_)));
+        let for_leader = what.is_for_leader() || (what != StoppedBy::KILL && is_alone());
         let cascade = Cascade { step, until, command: None, for_leader, probe };
         self.programs[id.0].state = State::Stopping { leader, pgid, cascade };
         self.programs[id.0].taken.push(Taken { what, at: now, until: None });
@@ -162,7 +156,7 @@ impl Core {
         match what {
             StoppedBy::Run | StoppedBy::Keys => out.push(Action::RunStep(id, step)),
             StoppedBy::Stdin => out.push(Action::WriteStdin(id, step)),
-            StoppedBy::Signal(Signal::KILL) => {
+            StoppedBy::KILL => {
                 out.extend(pgid.map(|pgid| Action::Signal(id, Target::Group(pgid), Signal::KILL)));
             }
             StoppedBy::Signal(signal) => self.signal_to_stop(id, signal, out),
@@ -174,7 +168,7 @@ impl Core {
     /// A leader that has outlived the first signal it was to end on is looked at before it is too late: what it did
     /// with that signal, and on which others it would have ended by itself, explains the shutdown.
     fn inspect_if_late(&self, id: ProgramId, leader: Option<Pid>, out: &mut Vec<Action>) {
-        let is_polite = |taken: &Taken| matches!(taken.what, StoppedBy::Signal(s) if s != Signal::KILL);
+        let is_polite = |taken: &Taken| taken.what.polite().is_some();
         let taken = &self.programs[id.0].taken;
         let is_first = taken.iter().position(is_polite).is_some_and(|place| place + 1 == taken.len());
         if is_first && let Some(pid) = leader {
@@ -212,7 +206,7 @@ impl Core {
         own: Duration,
         now: Moment,
     ) -> Option<Moment> {
-        if what == StoppedBy::Signal(Signal::KILL) {
+        if what == StoppedBy::KILL {
             // Survivors must not use up the time of those that come after them.
             let left = self.shutdown.as_ref().and_then(|s| s.ends_at).map(|end| end.saturating_sub(now) / 4);
             let own = own.max(SHORTEST_KILL_WAIT);
@@ -284,7 +278,7 @@ impl Core {
         now: Moment,
         out: &mut Vec<Action>,
     ) {
-        let asked = self.programs[id.0].taken.last().is_some_and(|t| t.what == StoppedBy::Stdin);
+        let asked = self.programs[id.0].last_taken() == Some(StoppedBy::Stdin);
         if asked && !written {
             self.say(Level::Warn, id, "its standard input takes nothing", out);
             self.next_step(id, now, out);

@@ -29,7 +29,7 @@ impl Stray {
     /// What it took to end it.
     pub fn stopped_by(&self) -> StoppedBy {
         match (self.gone, self.is_killed) {
-            (true, true) => StoppedBy::Signal(Signal::KILL),
+            (true, true) => StoppedBy::KILL,
             (true, false) => StoppedBy::Signal(self.sent),
             (false, _) => StoppedBy::Nothing,
         }

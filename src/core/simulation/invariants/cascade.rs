@@ -17,7 +17,7 @@ const KILL_WAIT: Duration = Duration::from_secs(2);
 /// However short a written one is.
 const SHORTEST_KILL_WAIT: Duration = Duration::from_millis(100);
 /// SIGKILL.
-pub(super) const KILL: StoppedBy = StoppedBy::Signal(Signal::KILL);
+pub(super) const KILL: StoppedBy = StoppedBy::KILL;
 
 impl Rules {
     pub(super) fn check_cascades(&self, core: &Core, now: Moment) -> Verdict {
