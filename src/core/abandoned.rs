@@ -7,7 +7,7 @@ use super::program::{State, StoppedBy, Taken};
 use super::shutdown::{Reason, Shutdown};
 use super::signal::Signal;
 use super::sweep::Sweep;
-use super::{Child, Core};
+use super::{Child, Core, timeline};
 
 impl Core {
     /// Gives up deciding: a bug was met.
@@ -19,7 +19,7 @@ impl Core {
         }
         let active = self.active();
         self.shutdown = Some(Shutdown { active, ..Shutdown::new(reason, None, self.plan.budget, now) });
-        self.note(now, None, "shutdown");
+        self.note(now, None, timeline::SHUTDOWN);
     }
 
     /// Everybody gets this signal.
@@ -53,7 +53,7 @@ impl Core {
     pub fn end_abandoned(&mut self, left: Vec<Other>, now: Moment) {
         self.finished = true;
         self.abandon(now);
-        self.note(now, None, "stopped");
+        self.note(now, None, timeline::STOPPED);
         for program in self.programs.iter_mut().filter(|program| program.is_there()) {
             let (leader, group) = (program.leader(), program.group());
             let is_its = |other: &Other| Some(other.pid) == leader || group.is_some() && other.pgid == group;

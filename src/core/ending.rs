@@ -7,7 +7,7 @@ use super::plan::{End, OnFailure, ProgramId};
 use super::process::{Exit, Pid};
 use super::program::{Hold, Program, Readiness, State, StoppedBy};
 use super::shutdown::{Reason, format_ms};
-use super::{Child, Core};
+use super::{Child, Core, timeline};
 use log::Level;
 
 impl Program {
@@ -111,7 +111,7 @@ impl Core {
     ) {
         self.cut_call(id, out);
         self.programs[id.0].exit = exit;
-        let exit = exit.map_or_else(|| "ended; nobody knows how".to_owned(), |exit| exit.to_string());
+        let exit = exit.map_or_else(|| timeline::ENDED_SOMEHOW.to_owned(), |exit| exit.to_string());
         self.note(now, Some(id), exit.clone());
         let program = &mut self.programs[id.0];
         match &mut program.state {

@@ -53,6 +53,9 @@ impl fmt::Display for Pgid {
     }
 }
 
+const EXITED: &str = "exited with code ";
+const DIED: &str = "died of ";
+
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -70,13 +73,21 @@ impl Exit {
             Self::Signal(signal) => 128 + signal.number(),
         }
     }
+
+    /// The one that an entry of the timeline tells of, if it tells of one.
+    pub fn told_by(event: &str) -> Option<Self> {
+        if let Some(code) = event.strip_prefix(EXITED) {
+            return code.parse().ok().map(Self::Code);
+        }
+        event.strip_prefix(DIED).and_then(Signal::parse).map(Self::Signal)
+    }
 }
 
 impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Code(code) => write!(f, "exited with code {code}"),
-            Self::Signal(signal) => write!(f, "died of {signal}"),
+            Self::Code(code) => write!(f, "{EXITED}{code}"),
+            Self::Signal(signal) => write!(f, "{DIED}{signal}"),
         }
     }
 }
@@ -92,6 +103,15 @@ mod tests {
         }
         assert_eq!(Pid::new(1).and_then(Pid::group), None);
         assert_eq!(Pid::new(2).and_then(Pid::group).map(Pgid::number), Some(2));
+    }
+
+    #[test]
+    fn an_exit_is_known_by_what_is_told_of_it() {
+        let signals = [1, 15, 34, 37, 64].map(|number| Exit::Signal(Signal::new(number).unwrap()));
+        for exit in [Exit::Code(0), Exit::Code(255)].into_iter().chain(signals) {
+            assert_eq!(Exit::told_by(&exit.to_string()), Some(exit));
+        }
+        assert_eq!(Exit::told_by("ready"), None);
     }
 
     #[test]

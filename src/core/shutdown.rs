@@ -4,7 +4,6 @@
 //! between belongs to the last SIGKILLs, the sweep and the record. A program's turn comes when all that depend on it are
 //! over, and its waits are its share of the time to `kill_at` along its chain of dependencies.
 
-use super::Core;
 use super::action::{Action, Target};
 use super::budget::{Budget, Moment};
 use super::duration::ms;
@@ -14,6 +13,7 @@ use super::program::{State, StoppedBy};
 use super::signal::Signal;
 use super::strays::Strays;
 use super::sweep::Sweep;
+use super::{Core, timeline};
 use log::Level;
 use std::time::Duration;
 
@@ -141,7 +141,7 @@ impl Core {
             }),
             ..Shutdown::new(reason, received, self.plan.budget, now)
         };
-        self.note(now, None, "shutdown");
+        self.note(now, None, timeline::SHUTDOWN);
         if self.hears(Level::Info) {
             self.tell(Level::Info, self.why(&shutdown), out);
         }
@@ -184,7 +184,7 @@ impl Core {
         shutdown.kill_at = Some(now);
         shutdown.ends_at = Some(shutdown.ends_at.map_or(now + NOW_LASTS, |end| end.min(now + NOW_LASTS)));
         self.tell(Level::Warn, "a second signal: killing everything now", out);
-        self.note(now, None, "a second signal: now");
+        self.note(now, None, timeline::SECOND_SIGNAL);
         self.kill_all(now, out);
     }
 
@@ -298,7 +298,7 @@ impl Core {
             n => (Level::Error, format!("; {n} processes survived SIGKILL")),
         };
         self.tell(level, format_args!("stopped in {took}, exit code {code}{left}"), out);
-        self.note(now, None, "stopped");
+        self.note(now, None, timeline::STOPPED);
         self.finished = true;
         if let Some(shutdown) = &mut self.shutdown {
             shutdown.over_at = Some(now);

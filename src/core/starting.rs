@@ -6,7 +6,7 @@ use super::event::{SpawnFailure, SpawnFailureKind};
 use super::plan::{Kind, ProgramId};
 use super::process::Pid;
 use super::program::{Fate, Hold, Readiness, State};
-use super::{Child, Core};
+use super::{Child, Core, timeline};
 use log::Level;
 use std::time::Duration;
 
@@ -168,7 +168,7 @@ impl Core {
     }
 
     fn never_started(&mut self, id: ProgramId, failure: SpawnFailure, now: Moment, out: &mut Vec<Action>) {
-        self.note(now, Some(id), "could not start");
+        self.note(now, Some(id), timeline::COULD_NOT_START);
         self.say(Level::Error, id, &failure.message, out);
         self.programs[id.0].failure = Some(failure);
         self.give_up(id);
@@ -188,11 +188,8 @@ impl Core {
             for dependent in self.order.dependents(missing).to_vec() {
                 if matches!(self.programs[dependent.0].state, State::Waiting { .. }) {
                     self.give_up(dependent);
-                    self.note(
-                        now,
-                        Some(dependent),
-                        format!("not started: {} is missing", self.name(missing)),
-                    );
+                    let event = format!("{}{} is missing", timeline::NOT_STARTED, self.name(missing));
+                    self.note(now, Some(dependent), event);
                     let text = format!(
                         "not started: it comes after {}, which will not be ready",
                         self.name(missing)

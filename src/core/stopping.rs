@@ -6,6 +6,7 @@ use super::plan::{ProgramId, Step, StepAction};
 use super::process::{Exit, Pgid, Pid};
 use super::program::{Cascade, NextProbe, State, StoppedBy, Taken};
 use super::signal::Signal;
+use super::timeline::STOP_COMMAND;
 use super::{Core, share};
 use log::Level;
 use std::time::Duration;
@@ -263,7 +264,7 @@ impl Core {
         if exit == Exit::Code(0) {
             return;
         }
-        self.note(now, Some(id), format!("stop command {exit}"));
+        self.note(now, Some(id), format!("{STOP_COMMAND}{exit}"));
         self.say(Level::Warn, id, format_args!("its stop command {exit}"), out);
         // Without a leader there may be nothing left to stop; the probe will tell.
         if self.programs[id.0].leader().is_some() {

@@ -4,7 +4,6 @@
 //! They get SIGTERM, the rest of the grace, SIGKILL. One look lists them; another follows an exit and, since not all of
 //! them are runinit's children, every now and then. The sweep is over when nobody is left, which every exit has asked.
 
-use super::Core;
 use super::action::Action;
 use super::budget::Moment;
 use super::event::{Look, Other};
@@ -13,6 +12,7 @@ use super::program::{Program, State};
 use super::shutdown::Shutdown;
 use super::signal::Signal;
 use super::strays::Strays;
+use super::{Core, timeline};
 use log::Level;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -231,7 +231,7 @@ impl Core {
             out.push(Action::SignalEverybody(Signal::CONT));
         }
         if found > 0 {
-            self.note(now, None, format!("{signal} to {found} strays"));
+            self.note(now, None, timeline::sent_to_strays(signal, found));
             let many = if found == 1 { "process" } else { "processes" };
             let text = format!("{signal} to {found} {many} that nobody manages");
             self.tell(Level::Info, text, out);

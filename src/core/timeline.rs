@@ -1,11 +1,42 @@
 //! What happened when, bounded.
+//!
+//! Its words are read again, by `explain` and the drill: those that they go by are here, but for how a process ended
+//! ([`Exit`](super::process::Exit)) and what was wrong with a program ([`Fault`](super::program::Fault)).
 
 use super::budget::Moment;
 use super::plan::ProgramId;
+use super::signal::Signal;
 use std::collections::VecDeque;
 
 /// The newest entries that are kept: the end of a run tells more than its beginning.
 const LIMIT: usize = 1000;
+
+/// A shutdown has begun.
+pub const SHUTDOWN: &str = "shutdown";
+/// It is over.
+pub const STOPPED: &str = "stopped";
+/// Somebody has asked for it a second time.
+pub const SECOND_SIGNAL: &str = "a second signal: now";
+/// A program could not be started.
+pub const COULD_NOT_START: &str = "could not start";
+/// Why a program was never started comes after this.
+pub const NOT_STARTED: &str = "not started: ";
+/// A program has ended, and tmux could not tell how.
+pub const ENDED_SOMEHOW: &str = "ended; nobody knows how";
+/// How the stop command of a program failed comes after this.
+pub const STOP_COMMAND: &str = "stop command ";
+
+const STRAYS: &str = " strays";
+
+/// So many strays were sent this signal.
+pub(super) fn sent_to_strays(signal: Signal, count: u32) -> String {
+    format!("{signal} to {count}{STRAYS}")
+}
+
+/// The signal that strays were sent, if an entry tells of that.
+pub fn got_by_strays(event: &str) -> Option<&str> {
+    event.strip_suffix(STRAYS)?.split_once(" to ").map(|(signal, _)| signal)
+}
 
 /// The newest of the things that happened.
 #[derive(Debug, Default)]
@@ -44,6 +75,12 @@ impl Timeline {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_strays_got_is_known_by_what_is_told_of_it() {
+        assert_eq!(got_by_strays(&sent_to_strays(Signal::TERM, 3)), Some("SIGTERM"));
+        assert_eq!(got_by_strays("SIGTERM to 3 outside its group"), None);
+    }
 
     #[test]
     fn the_oldest_go_when_it_is_full() {

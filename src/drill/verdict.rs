@@ -3,7 +3,9 @@
 use crate::core::budget::Budget;
 use crate::core::plan::Plan;
 use crate::core::policy::Restart;
+use crate::core::process::Exit;
 use crate::core::program::Fault;
+use crate::core::timeline::{COULD_NOT_START, ENDED_SOMEHOW, NOT_STARTED, SHUTDOWN};
 use crate::explain::is_kill;
 use crate::record::{Phase, Record};
 use humantime::format_duration;
@@ -78,19 +80,21 @@ fn is_used_up(record: &Record) -> bool {
 
 /// Who failed before the shutdown, and how.
 fn failures<'a>(record: &'a Record, plan: &Plan) -> Vec<(&'a str, &'a str)> {
-    let is_success = |name: &str, event: &str| {
-        let code = event.strip_prefix("exited with code ").and_then(|code| code.parse().ok());
+    let is_success = |name: &str, code: u8| {
         let program = plan.programs.iter().find(|program| program.name == name);
-        code.is_some_and(|code: i32| program.is_some_and(|program| program.success_codes.contains(&code)))
+        program.is_some_and(|program| program.success_codes.contains(&code.into()))
     };
-    let is_failure = |name: &str, event: &str| match event {
-        "could not start" | "ended; nobody knows how" => true,
-        _ if Fault::told_by(event).is_some() => true,
-        _ if event.starts_with("not started: ") || event.starts_with("died of ") => true,
-        _ => event.starts_with("exited with code ") && !is_success(name, event),
+    let is_failure = |name: &str, event: &str| match Exit::told_by(event) {
+        Some(Exit::Code(code)) => !is_success(name, code),
+        Some(Exit::Signal(_)) => true,
+        None => {
+            [COULD_NOT_START, ENDED_SOMEHOW].contains(&event)
+                || event.starts_with(NOT_STARTED)
+                || Fault::told_by(event).is_some()
+        }
     };
     let before =
-        record.timeline.iter().take_while(|entry| entry.program.is_some() || entry.event != "shutdown");
+        record.timeline.iter().take_while(|entry| entry.program.is_some() || entry.event != SHUTDOWN);
     let of_programs = before.filter_map(|entry| Some((entry.program.as_deref()?, entry.event.as_str())));
     of_programs.filter(|(name, event)| is_failure(name, event)).collect()
 }

@@ -6,6 +6,7 @@ use super::path::{Leg, Who};
 use super::picture::ended;
 use super::times::{signed, time};
 use crate::core::program::Fault;
+use crate::core::timeline::{COULD_NOT_START, NOT_STARTED, STOP_COMMAND};
 use crate::record::{Phase, Program, Record, Step};
 
 /// Steps that took less than this are nobody's concern.
@@ -122,7 +123,7 @@ fn about_command(record: &Record, course: &Course<'_>) -> Option<Advice> {
     let name = &course.program.name;
     let is_its = |entry: &&crate::record::Entry| entry.program.as_ref() == Some(name) && entry.at_ms >= 0;
     let failed =
-        record.timeline.iter().filter(is_its).find_map(|entry| entry.event.strip_prefix("stop command "))?;
+        record.timeline.iter().filter(is_its).find_map(|entry| entry.event.strip_prefix(STOP_COMMAND))?;
     Some(format!("The stop command of {name} {failed}: the next step came at once.").into())
 }
 
@@ -207,10 +208,10 @@ fn about_life(record: &Record, program: &Program) -> Option<Advice> {
             .filter(|entry| entry.program.as_ref() == Some(name))
             .map(|entry| entry.event.as_str())
     };
-    if let Some(missing) = of_it().find_map(|event| event.strip_prefix("not started: ")) {
+    if let Some(missing) = of_it().find_map(|event| event.strip_prefix(NOT_STARTED)) {
         return Some(format!("{name} was never started: {missing}, and it comes after that.").into());
     }
-    if of_it().any(|event| event == "could not start") {
+    if of_it().any(|event| event == COULD_NOT_START) {
         return Some(format!("{name} could not be started.").into());
     }
     if let Some(fault) = of_it().find_map(Fault::told_by) {

@@ -2,6 +2,8 @@
 
 use super::times::signed;
 use crate::core::budget::Budget;
+use crate::core::process::Exit;
+use crate::core::timeline::{SECOND_SIGNAL, got_by_strays};
 use crate::record::{Phase, Program, Record, Step, Stray};
 use std::time::Duration;
 
@@ -63,13 +65,13 @@ pub(super) fn courses(record: &Record) -> Vec<Course<'_>> {
 }
 
 fn course<'a>(record: &'a Record, program: &'a Program) -> Course<'a> {
-    let is_end = |event: &str| event.starts_with("exited with") || event.starts_with("died of");
     // An end without an exit is that of a start before this one.
     let of_it = record
         .timeline
         .iter()
         .filter(|e| e.program.as_ref() == Some(&program.name) && program.exit.is_some());
-    let leader_ended_ms = of_it.filter(|entry| is_end(&entry.event)).map(|entry| entry.at_ms).next_back();
+    let ends = of_it.filter(|entry| Exit::told_by(&entry.event).is_some());
+    let leader_ended_ms = ends.map(|entry| entry.at_ms).next_back();
     let first = program.steps.iter().position(|step| end_of(step) >= 0).unwrap_or(program.steps.len());
     let steps = if record.phase == Phase::Running { &[] } else { &program.steps[first..] };
     let is_over = program.stopped_by.is_some() || record.phase == Phase::Stopped;
@@ -80,7 +82,7 @@ fn course<'a>(record: &'a Record, program: &'a Program) -> Course<'a> {
 
 /// When somebody asked a second time, if that happened.
 pub(super) fn hurried_ms(record: &Record) -> Option<i64> {
-    record.timeline.iter().find(|entry| entry.event.starts_with("a second signal")).map(|entry| entry.at_ms)
+    record.timeline.iter().find(|entry| entry.event == SECOND_SIGNAL).map(|entry| entry.at_ms)
 }
 
 /// Strays that are no program's as far as is known: what a program's own got is in its steps.
@@ -91,11 +93,8 @@ pub(super) fn nobodys(record: &Record) -> impl Iterator<Item = &Stray> {
 /// What strays got, and when, in order.
 pub(super) fn strays_got(record: &Record) -> Vec<(String, i64)> {
     let of_all = record.timeline.iter().filter(|entry| entry.program.is_none());
-    let to_strays = of_all.filter(|entry| entry.event.ends_with(" strays"));
-    let mut got: Vec<(String, i64)> = to_strays
-        .filter_map(|entry| {
-            entry.event.split_once(" to ").map(|(signal, _)| (signal.to_owned(), entry.at_ms))
-        })
+    let mut got: Vec<(String, i64)> = of_all
+        .filter_map(|entry| got_by_strays(&entry.event).map(|signal| (signal.to_owned(), entry.at_ms)))
         .collect();
     let is_told = got.iter().any(|(signal, _)| signal == "SIGKILL");
     if let Some((_, first_ms)) = got.first()
