@@ -4,13 +4,13 @@ use super::super::Runtime;
 use crate::control::protocol::{self, Status};
 use crate::core::budget::Moment;
 use crate::core::duration::ms;
-use crate::core::plan::{self, Kind, ProgramId};
+use crate::core::plan::{self, ProgramId};
 use crate::core::process::Pid;
 use crate::core::program::{Fault, Hold, Program, Readiness, State, StoppedBy};
 use crate::core::{Core, ReapCount};
 use crate::os::members::{self, Family, Usage, Usages};
 use crate::record::{Exit, Phase};
-use crate::tmux::{self, Session};
+use crate::tmux;
 use std::time::{Duration, SystemTime};
 
 /// A look at everybody in /proc is good for so long: a flood of questions costs no more than this.
@@ -48,7 +48,7 @@ impl Runtime {
 }
 
 fn build(core: &Core, own: Pid, usages: Option<&Usages>, now: Moment) -> Status {
-    let agents = || core.programs().filter(|(_, spec, _)| session(spec).is_some());
+    let agents = || core.programs().filter(|(_, spec, _)| spec.is_agent());
     Status {
         phase: if core.shutdown().is_some() { Phase::Stopping } else { Phase::Running },
         pid: own.number(),
@@ -70,17 +70,9 @@ fn build(core: &Core, own: Pid, usages: Option<&Usages>, now: Moment) -> Status 
     }
 }
 
-/// The tmux session that a program is in.
-fn session(spec: &plan::Program) -> Option<&Session> {
-    match &spec.kind {
-        Kind::Agent(session) => Some(session),
-        Kind::Process | Kind::TmuxServer(_) => None,
-    }
-}
-
 /// What to run to see a program's terminal.
 pub(super) fn attach(spec: &plan::Program) -> Option<Vec<String>> {
-    let line = tmux::attach(session(spec)?);
+    let line = tmux::attach(spec.session()?);
     Some(line.iter().map(|word| word.to_string_lossy().into_owned()).collect())
 }
 
@@ -93,16 +85,15 @@ fn one(
     now: Moment,
 ) -> protocol::Program {
     let is_there = program.leader().is_some();
-    let session = session(spec).map(|session| session.name.clone());
     protocol::Program {
         name: spec.name.clone(),
-        kind: if session.is_some() { "tmux" } else { "process" }.to_owned(),
+        kind: if spec.is_agent() { "tmux" } else { "process" }.to_owned(),
         state: state(core, id, program),
         pid: program.leader().map(Pid::number),
         uptime_ms: program.started_at.filter(|_| is_there).map(|at| ms(now.saturating_sub(at))),
         restarts: program.restarting.count,
         exit: program.exit.map(Exit::from),
-        session,
+        session: spec.session().map(|session| session.name.clone()),
         rss_kb: uses.map(|uses| uses.rss_kb),
         cpu_ms: uses.map(|uses| uses.cpu_ms),
         processes: uses.and_then(|uses| usize::try_from(uses.processes).ok()),
