@@ -139,7 +139,7 @@ fn write_forever(plan: &Plan, width: usize, out: &mut String) -> fmt::Result {
         writeln!(out, "  A SIGKILL that a cascade asks for is still sent, so long after its first step:")?;
     }
     for program in killed {
-        writeln!(out, "  {:width$}  {}", program.name, duration(patience(program)))?;
+        writeln!(out, "  {:width$}  {}", program.name, duration(program.patience_from(0)))?;
     }
     Ok(())
 }
@@ -175,23 +175,17 @@ fn write_worst_case(plan: &Plan, time: Duration, width: usize, out: &mut String)
     )
 }
 
-/// How long a program has from its first step until its SIGKILL, if nothing cuts it short.
-fn patience(program: &Program) -> Duration {
-    let waits = program.stop.iter().take_while(|step| !step.is_kill()).map(|step| step.wait);
-    waits.fold(Duration::ZERO, Duration::saturating_add)
-}
-
 /// For each program, when it gets its SIGKILL if no program ends before it must, counted from the beginning of the
 /// shutdown. A program begins to stop when all that depend on it are dead, and then has its share of what is left of the
 /// time: its own waits against those of the longest chain from it on.
 fn killed_at(programs: &[Program], time: Duration) -> Vec<Duration> {
     let order = Order::new(programs);
-    let time_after = order.time_after(programs, |id| patience(&programs[id.0]));
+    let time_after = order.time_after(programs, |id| programs[id.0].patience_from(0));
     let mut killed_at = vec![Duration::ZERO; programs.len()];
     for id in order.dependencies_first().rev() {
         let begins = order.dependents(id).iter().map(|d| killed_at[d.0]).max().unwrap_or_default();
         let left = time.saturating_sub(begins);
-        let share = share::wait(patience(&programs[id.0]), time_after[id.0], Some(left));
+        let share = share::wait(programs[id.0].patience_from(0), time_after[id.0], Some(left));
         killed_at[id.0] = begins.saturating_add(share);
     }
     killed_at

@@ -198,8 +198,7 @@ impl Core {
     }
 
     fn time_for_last_pass(&self, now: Moment) -> Duration {
-        let kill_at = self.shutdown.as_ref().and_then(|shutdown| shutdown.kill_at);
-        kill_at.map_or(LAST_PASS_LASTS, |at| LAST_PASS_LASTS.min(at.saturating_sub(now) / 2))
+        self.time_to_kill(now).map_or(LAST_PASS_LASTS, |left| LAST_PASS_LASTS.min(left / 2))
     }
 }
 

@@ -189,10 +189,8 @@ impl Core {
     }
 
     fn kill_escapees(&mut self, id: ProgramId, others: &[Other], now: Moment, out: &mut Vec<Action>) {
-        let steps = &self.plan.programs[id.0].stop;
-        let kill = steps.iter().position(Step::is_kill).unwrap_or(steps.len());
         if self.programs[id.0].last_taken() != Some(StoppedBy::KILL) {
-            self.kill_from(id, None, None, kill, now, out);
+            self.kill(id, None, None, now, out);
         }
         self.tell_escapees(id, others, now, out);
     }

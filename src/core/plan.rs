@@ -348,6 +348,17 @@ impl Program {
         matches!(self.kind, Kind::TmuxServer(_))
     }
 
+    /// The place of the SIGKILL in its cascade; where there is none, the cascade's end.
+    pub fn kill_step(&self) -> usize {
+        self.stop.iter().position(Step::is_kill).unwrap_or(self.stop.len())
+    }
+
+    /// How long its steps from this one on take until its SIGKILL, if nothing cuts them short.
+    pub fn patience_from(&self, step: usize) -> Duration {
+        let steps = self.stop.iter().skip(step).take_while(|step| !step.is_kill());
+        steps.fold(Duration::ZERO, |sum, step| sum.saturating_add(step.wait))
+    }
+
     /// A program with nothing but a name and a command; everything else as in an empty configuration.
     pub fn new(name: &str, launch: Launch) -> Self {
         Self {

@@ -136,7 +136,9 @@ impl Core {
         let shutdown = Shutdown {
             active: self.active(),
             time_after: self.order.time_after(&self.plan.programs, |id| match self.programs[id.0].state {
-                State::Running { .. } | State::Leaderless { pgid: None } => self.need_from(id, 0),
+                State::Running { .. } | State::Leaderless { pgid: None } => {
+                    self.plan.programs[id.0].patience_from(0)
+                }
                 _ => Duration::ZERO,
             }),
             ..Shutdown::new(reason, received, self.plan.budget, now)
@@ -271,6 +273,11 @@ impl Core {
     fn is_nothing_left(&self) -> bool {
         let alone = self.shutdown.as_ref().and_then(|s| s.sweep.as_ref()).is_some_and(|sweep| sweep.alone);
         alone && self.programs.iter().all(|program| program.state == State::Ended)
+    }
+
+    /// How long until the last program is killed; `None`: never, or no shutdown has begun.
+    pub(super) fn time_to_kill(&self, now: Moment) -> Option<Duration> {
+        self.shutdown.as_ref().and_then(|s| s.kill_at).map(|kill_at| kill_at.saturating_sub(now))
     }
 
     pub(super) fn is_time_up(&self, now: Moment) -> bool {

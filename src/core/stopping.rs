@@ -2,7 +2,7 @@
 
 use super::action::{Action, Target};
 use super::budget::Moment;
-use super::plan::{ProgramId, Step, StepAction};
+use super::plan::{ProgramId, StepAction};
 use super::process::{Exit, Pgid, Pid};
 use super::program::{Cascade, NextProbe, State, StoppedBy, Taken};
 use super::signal::Signal;
@@ -50,8 +50,7 @@ impl Core {
 
     /// Goes to the SIGKILL at once.
     pub(super) fn kill_now(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
-        let steps = &self.plan.programs[id.0].stop;
-        let kill = steps.iter().position(Step::is_kill).unwrap_or(steps.len());
+        let kill = self.plan.programs[id.0].kill_step();
         match self.programs[id.0].state {
             State::Stopping { cascade, .. } if cascade.step >= kill => {}
             State::Stopping { leader: None, pgid: None, .. } | State::Leaderless { pgid: None } => {
@@ -60,8 +59,8 @@ impl Core {
                 self.seek_from = Moment::ZERO;
             }
             State::Stopping { .. } => self.enter_step(id, kill, now, out),
-            State::Running { leader, pgid } => self.kill_from(id, Some(leader), Some(pgid), kill, now, out),
-            State::Leaderless { pgid: Some(pgid) } => self.kill_from(id, None, Some(pgid), kill, now, out),
+            State::Running { leader, pgid } => self.kill(id, Some(leader), Some(pgid), now, out),
+            State::Leaderless { pgid: Some(pgid) } => self.kill(id, None, Some(pgid), now, out),
             State::Waiting { .. }
             | State::Starting { .. }
             | State::Survived { .. }
@@ -70,17 +69,18 @@ impl Core {
         }
     }
 
-    pub(super) fn kill_from(
+    /// Begins its cascade with the SIGKILL.
+    pub(super) fn kill(
         &mut self,
         id: ProgramId,
         leader: Option<Pid>,
         pgid: Option<Pgid>,
-        kill: usize,
         now: Moment,
         out: &mut Vec<Action>,
     ) {
         self.stop_asking(id, out);
         self.cut_stop_command(id, out);
+        let kill = self.plan.programs[id.0].kill_step();
         let cascade = Cascade { step: kill, ..Cascade::default() };
         self.programs[id.0].state = State::Stopping { leader, pgid, cascade };
         self.enter_step(id, kill, now, out);
@@ -216,22 +216,13 @@ impl Core {
         if step + 1 == self.plan.programs[id.0].stop.len() {
             return None;
         }
-        let left = self.shutdown.as_ref().and_then(|s| s.kill_at).map(|kill_at| kill_at.saturating_sub(now));
-        now.checked_add(share::wait(own, self.need_after(id, step), left))
+        now.checked_add(share::wait(own, self.need_after(id, step), self.time_to_kill(now)))
     }
 
     /// What the steps after this one, and the programs after this one, need until their SIGKILLs.
     fn need_after(&self, id: ProgramId, step: usize) -> Duration {
         let others = self.shutdown.as_ref().map_or(Duration::ZERO, |s| s.time_after[id.0]);
-        self.need_from(id, step + 1).saturating_add(others)
-    }
-
-    /// What a program's steps from this one on need until its SIGKILL.
-    pub(super) fn need_from(&self, id: ProgramId, step: usize) -> Duration {
-        let steps = self.plan.programs[id.0].stop.iter().skip(step);
-        steps
-            .take_while(|step| !step.is_kill())
-            .fold(Duration::ZERO, |sum, step| sum.saturating_add(step.wait))
+        self.plan.programs[id.0].patience_from(step + 1).saturating_add(others)
     }
 
     /// Cuts the waits of cascades that began before the shutdown did.
@@ -239,9 +230,8 @@ impl Core {
         for id in self.ids() {
             let State::Stopping { cascade, .. } = self.programs[id.0].state else { continue };
             let Some(until) = cascade.until else { continue };
-            let left =
-                self.shutdown.as_ref().and_then(|s| s.kill_at).map(|kill_at| kill_at.saturating_sub(now));
-            let wait = share::wait(until.saturating_sub(now), self.need_after(id, cascade.step), left);
+            let need_after = self.need_after(id, cascade.step);
+            let wait = share::wait(until.saturating_sub(now), need_after, self.time_to_kill(now));
             if let State::Stopping { cascade, .. } = &mut self.programs[id.0].state {
                 cascade.until = Some(now + wait);
             }
@@ -338,7 +328,7 @@ mod tests {
     use crate::core::event::GroupState::{Alive, Empty};
     use crate::core::event::{Event, Reaped};
     use crate::core::masks::SignalSet;
-    use crate::core::plan::{Plan, Program};
+    use crate::core::plan::{Plan, Program, Step};
 
     const FIRST: ProgramId = ProgramId(0);
 
