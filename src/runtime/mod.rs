@@ -11,12 +11,14 @@ mod control;
 mod emergency;
 mod families;
 mod hearing;
+mod job_control;
 mod leftovers;
 mod narrator;
 mod output;
 mod perform;
 mod pressure;
 mod recorder;
+mod start;
 mod termination_log;
 mod tmux;
 

@@ -2,19 +2,18 @@
 
 use super::Runtime;
 use crate::core::action::{Action, Purpose, Target};
-use crate::core::event::{Event, GroupState, SpawnFailure};
+use crate::core::event::{Event, GroupState};
 use crate::core::plan::{Launch, Leads, Plan, ProgramId, Stdin, StepAction};
 use crate::core::policy::{Check, Ready, ReadyBy};
-use crate::core::process::{Exit, Pgid, Pid};
-use crate::core::program::{Fate, Program};
+use crate::core::process::Pid;
+use crate::core::program::Fate;
 use crate::core::signal::Signal;
 use crate::os::output::Writers;
 use crate::os::spawn::Surroundings;
-use crate::os::terminal::{self, Terminal};
-use crate::os::{descriptors, kill, pipe, processes, signals, spawn};
+use crate::os::{kill, pipe, processes, signals, spawn};
 use nix::errno::Errno;
 use std::ffi::OsString;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 
 impl Runtime {
     /// Does it, and says what came of it where the core wants to know.
@@ -110,55 +109,6 @@ impl Runtime {
         }
     }
 
-    /// For as many programs as there are by now. They all get the limits that runinit was given.
-    fn make_room(&mut self) {
-        let came_in = descriptors::make_room_for(self.core.plan().programs.len());
-        self.inherited.descriptors = self.inherited.descriptors.or(came_in);
-    }
-
-    pub(super) fn spawn(&mut self, id: ProgramId) -> Result<Pid, SpawnFailure> {
-        let output = self.open_output(id)?;
-        let voice = self
-            .give_voice(id)
-            .map_err(|errno| spawn::refused("cannot open what it says that it is ready by", errno))?;
-        let launch = &self.core.plan().programs[id.0].launch;
-        let variables: Vec<_> = voice.environment.into_iter().chain(self.mark(id)).collect();
-        let cgroup = self.entrance(id);
-        let stdin =
-            open_stdin(launch).map_err(|errno| spawn::refused("cannot open its standard input", errno))?;
-        let surroundings = Surroundings {
-            inherited: self.inherited,
-            variables: &variables,
-            cgroup: cgroup.as_ref().map(AsFd::as_fd),
-            standard: [
-                stdin.as_ref().map(|(reading, _)| reading.as_fd()),
-                output.as_ref().map(Writers::stdout),
-                output.as_ref().map(Writers::stderr),
-            ],
-            descriptor: voice.descriptor.as_ref().map(|(writing, number)| (writing.as_fd(), *number)),
-            terminal: if launch.foreground {
-                self.terminal.as_ref().and_then(Terminal::to_give)
-            } else {
-                None
-            },
-        };
-        if launch.leads == Leads::Session {
-            terminal::leave();
-        }
-        let spawned = spawn::spawn(launch, surroundings);
-        if spawned.is_err() {
-            self.remove_cgroup(id);
-            // It may have ended in the foreground.
-            self.take_terminal();
-        }
-        let pid = self.watch_start(spawned)?;
-        if let Some((_, Some(writing))) = stdin {
-            self.inputs.insert(id, writing);
-        }
-        self.let_go();
-        Ok(pid)
-    }
-
     /// Another program has this place, or will have it.
     #[inline(never)]
     fn forget(&mut self, id: ProgramId) {
@@ -189,56 +139,6 @@ impl Runtime {
                 None
             }
         }
-    }
-
-    /// The program that is to have the terminal.
-    fn in_front(&self) -> Option<&Program> {
-        self.core.programs().find(|(_, spec, _)| spec.launch.foreground).map(|(_, _, program)| program)
-    }
-
-    fn give_terminal(&self) {
-        let group = self.in_front().filter(|program| program.leader().is_some()).and_then(Program::group);
-        if let (Some(terminal), Some(pgid)) = (&self.terminal, group) {
-            terminal.give_again(pgid);
-        }
-    }
-
-    pub(super) fn take_terminal(&self) {
-        let Some(terminal) = &self.terminal else { return };
-        let program = self.in_front();
-        let was_killed = program.is_some_and(|program| matches!(program.exit, Some(Exit::Signal(_))));
-        terminal.take_back(program.and_then(Program::group), was_killed);
-    }
-
-    fn stop_with(&self, id: ProgramId, signal: Signal) -> Option<Event> {
-        // Without a terminal there is no job control: somebody has stopped it on purpose.
-        let terminal = self.terminal.as_ref()?;
-        let is_in_want = [Signal::TTIN, Signal::TTOU].contains(&signal);
-        // `fg` gives the terminal to runinit's group, and tells nobody if that runs already.
-        if is_in_want && self.group(id).is_some_and(|pgid| terminal.give(pgid)) {
-            return Some(Event::HasTerminal(id));
-        }
-        if !signals::stop_as_terminal_does(if is_in_want { signal } else { Signal::TSTP }) {
-            return Some(Event::CouldNotStop(id, signal));
-        }
-        terminal.is_the_shells();
-        Some(Event::Resumed(id))
-    }
-
-    fn heed_stop(&self, id: ProgramId, signal: Signal) -> Option<Event> {
-        let (terminal, pgid) = (self.terminal.as_ref()?, self.group(id)?);
-        if signal != Signal::TSTP {
-            terminal.take_back(Some(pgid), false);
-            if terminal.is_ours() {
-                signals::continue_group();
-                return None;
-            }
-        }
-        self.signal(id, Target::Group(pgid), Signal::TSTP)
-    }
-
-    fn group(&self, id: ProgramId) -> Option<Pgid> {
-        self.core.program(id).and_then(Program::group)
     }
 
     /// A stop command runs where its program does, with its environment.
@@ -340,17 +240,6 @@ impl Runtime {
                 log::warn!("{name}: cannot send {signal}: {}", errno.desc());
                 None
             }
-        }
-    }
-}
-
-/// The reading end for the program and, for a pipe, the writing end for runinit. `None`: it keeps runinit's own.
-fn open_stdin(launch: &Launch) -> nix::Result<Option<(OwnedFd, Option<OwnedFd>)>> {
-    match launch.stdin {
-        Stdin::Inherit => Ok(None),
-        Stdin::Null => pipe::nothing_to_read().map(|reading| Some((reading, None))),
-        Stdin::Pipe => {
-            pipe::to_write_without_waiting().map(|(reading, writing)| Some((reading, Some(writing))))
         }
     }
 }

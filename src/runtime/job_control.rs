@@ -1,0 +1,62 @@
+//! Whose the terminal is, and what runinit does when it or its program is stopped there.
+
+use super::Runtime;
+use crate::core::action::Target;
+use crate::core::event::Event;
+use crate::core::plan::ProgramId;
+use crate::core::process::{Exit, Pgid};
+use crate::core::program::Program;
+use crate::core::signal::Signal;
+use crate::os::signals;
+
+impl Runtime {
+    /// The program that is to have the terminal.
+    fn in_front(&self) -> Option<&Program> {
+        self.core.programs().find(|(_, spec, _)| spec.launch.foreground).map(|(_, _, program)| program)
+    }
+
+    pub(super) fn give_terminal(&self) {
+        let group = self.in_front().filter(|program| program.leader().is_some()).and_then(Program::group);
+        if let (Some(terminal), Some(pgid)) = (&self.terminal, group) {
+            terminal.give_again(pgid);
+        }
+    }
+
+    pub(super) fn take_terminal(&self) {
+        let Some(terminal) = &self.terminal else { return };
+        let program = self.in_front();
+        let was_killed = program.is_some_and(|program| matches!(program.exit, Some(Exit::Signal(_))));
+        terminal.take_back(program.and_then(Program::group), was_killed);
+    }
+
+    pub(super) fn stop_with(&self, id: ProgramId, signal: Signal) -> Option<Event> {
+        // Without a terminal there is no job control: somebody has stopped it on purpose.
+        let terminal = self.terminal.as_ref()?;
+        let is_in_want = [Signal::TTIN, Signal::TTOU].contains(&signal);
+        // `fg` gives the terminal to runinit's group, and tells nobody if that runs already.
+        if is_in_want && self.group(id).is_some_and(|pgid| terminal.give(pgid)) {
+            return Some(Event::HasTerminal(id));
+        }
+        if !signals::stop_as_terminal_does(if is_in_want { signal } else { Signal::TSTP }) {
+            return Some(Event::CouldNotStop(id, signal));
+        }
+        terminal.is_the_shells();
+        Some(Event::Resumed(id))
+    }
+
+    pub(super) fn heed_stop(&self, id: ProgramId, signal: Signal) -> Option<Event> {
+        let (terminal, pgid) = (self.terminal.as_ref()?, self.group(id)?);
+        if signal != Signal::TSTP {
+            terminal.take_back(Some(pgid), false);
+            if terminal.is_ours() {
+                signals::continue_group();
+                return None;
+            }
+        }
+        self.signal(id, Target::Group(pgid), Signal::TSTP)
+    }
+
+    fn group(&self, id: ProgramId) -> Option<Pgid> {
+        self.core.program(id).and_then(Program::group)
+    }
+}
