@@ -161,6 +161,17 @@ impl Core {
         }
     }
 
+    /// The part of a signal's target that is left: the leader alone where only that is wanted, else the group.
+    pub(super) fn target(&self, id: ProgramId) -> Option<Target> {
+        let program = &self.programs[id.0];
+        match program.leader() {
+            Some(leader) if self.plan.single_child && !self.plan.programs[id.0].is_agent() => {
+                Some(Target::Leader(leader))
+            }
+            _ => program.group().map(Target::Group),
+        }
+    }
+
     fn rewritten_for(&self, id: ProgramId, signal: Signal) -> Option<Signal> {
         let signal = self.rewritten(signal)?;
         self.plan.programs[id.0].signals.get(&signal).copied().unwrap_or(Some(signal))

@@ -1,6 +1,6 @@
 //! Who starts when, and what a failed start means.
 
-use super::action::{Action, Target};
+use super::action::Action;
 use super::budget::Moment;
 use super::event::{SpawnFailure, SpawnFailureKind};
 use super::plan::{Kind, ProgramId};
@@ -232,39 +232,13 @@ impl Core {
     pub(super) fn give_up(&mut self, id: ProgramId) {
         self.programs[id.0].state = State::Ended;
     }
-
-    pub(super) fn on_step_spawned(
-        &mut self,
-        id: ProgramId,
-        pid: Option<Pid>,
-        now: Moment,
-        out: &mut Vec<Action>,
-    ) {
-        let State::Stopping { cascade, .. } = &mut self.programs[id.0].state else { return };
-        if let Some(pid) = pid {
-            cascade.command = Some(pid);
-            self.children.insert(pid, Child::StopCommand(id));
-        } else {
-            self.next_step(id, now, out);
-        }
-    }
-
-    /// The part of a signal's target that is left: the leader alone where only that is wanted, else the group.
-    pub(super) fn target(&self, id: ProgramId) -> Option<Target> {
-        let program = &self.programs[id.0];
-        match program.leader() {
-            Some(leader) if self.plan.single_child && !self.plan.programs[id.0].is_agent() => {
-                Some(Target::Leader(leader))
-            }
-            _ => program.group().map(Target::Group),
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::bench::{Bench, program};
     use super::*;
+    use crate::core::action::Target;
     use crate::core::budget::Budget;
     use crate::core::event::{Event, GroupState, Notice};
     use crate::core::plan::{Plan, Program};

@@ -7,7 +7,7 @@ use super::process::{Exit, Pgid, Pid};
 use super::program::{Cascade, NextProbe, State, StoppedBy, Taken};
 use super::signal::Signal;
 use super::timeline::STOP_COMMAND;
-use super::{Core, share};
+use super::{Child, Core, share};
 use log::Level;
 use std::time::Duration;
 
@@ -235,6 +235,22 @@ impl Core {
             if let State::Stopping { cascade, .. } = &mut self.programs[id.0].state {
                 cascade.until = Some(now + wait);
             }
+        }
+    }
+
+    pub(super) fn on_step_spawned(
+        &mut self,
+        id: ProgramId,
+        pid: Option<Pid>,
+        now: Moment,
+        out: &mut Vec<Action>,
+    ) {
+        let State::Stopping { cascade, .. } = &mut self.programs[id.0].state else { return };
+        if let Some(pid) = pid {
+            cascade.command = Some(pid);
+            self.children.insert(pid, Child::StopCommand(id));
+        } else {
+            self.next_step(id, now, out);
         }
     }
 
