@@ -5,7 +5,7 @@ use crate::core::budget::Moment;
 use crate::core::event::SpawnFailure;
 use crate::core::plan::{Output, ProgramId};
 use crate::core::signal::Signal;
-use crate::os::output::{Left, Writers};
+use crate::os::output::{Rest, Writers};
 use std::time::Duration;
 
 /// Somebody who reads runinit's output, but takes nothing for this long, is not waited for at the end.
@@ -53,20 +53,20 @@ impl Runtime {
         let mut ready = Vec::new();
         self.outputs.begin_end(&mut self.poller);
         loop {
-            let left = self.outputs.drain(&mut self.poller);
-            if left == Left::Nothing {
+            let rest = self.outputs.drain(&mut self.poller);
+            if rest == Rest::Nothing {
                 break;
             }
             let now = self.now();
             if self.outputs.taken_bytes() > taken.0 {
                 taken = (self.outputs.taken_bytes(), now);
             }
-            let until = if left == Left::More { ends_at } else { ends_at.min(taken.1 + patience) };
+            let until = if rest == Rest::More { ends_at } else { ends_at.min(taken.1 + patience) };
             if now >= until || self.is_asked_again() {
                 self.outputs.give_up();
                 continue;
             }
-            let wait = if left == Left::More { Moment::ZERO } else { until.saturating_sub(now) };
+            let wait = if rest == Rest::More { Moment::ZERO } else { until.saturating_sub(now) };
             self.poller.wait(self.signals.as_fd(), Some(wait), &mut ready);
             ready.clear();
         }

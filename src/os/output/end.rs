@@ -2,7 +2,7 @@
 
 use super::outgoing::Outgoing;
 use super::rotating_file::RotatingFile;
-use super::{Outputs, Reading};
+use super::{Found, Outputs};
 use crate::os::poller::Poller;
 
 /// The most that is read from a pipe at the end: more than any pipe holds that nobody fills any more
@@ -11,7 +11,7 @@ const LAST_WORDS: usize = 1 << 20;
 
 /// What is left at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Left {
+pub enum Rest {
     /// All is read and handed on.
     Nothing,
     /// There is something, but nobody takes it now.
@@ -33,26 +33,26 @@ impl Outputs {
 
     /// A step of the end: one reading of each pipe, as far as there is room for it. Nobody who still holds a pipe is
     /// waited for.
-    pub fn drain(&mut self, poller: &mut Poller) -> Left {
+    pub fn drain(&mut self, poller: &mut Poller) -> Rest {
         for place in 0..self.pipes.len() {
             let is_held = self.goes_to(place).is_some_and(|index| self.is_full(index, poller));
             if is_held || self.pipes[place].is_none() {
                 continue;
             }
-            let reading = self.read(place);
+            let found = self.read(place);
             let is_endless = self.pipes[place].as_ref().is_some_and(|pipe| pipe.last_words >= LAST_WORDS);
-            if reading != Reading::Some || is_endless {
+            if found != Found::Some || is_endless {
                 self.close(place, poller);
             }
         }
         self.own.iter_mut().for_each(|own| own.flush(poller));
-        let on_its_way = self.own.iter().filter(|own| !own.is_empty()).map(|_| Left::NoRoom);
+        let on_its_way = self.own.iter().filter(|own| !own.is_empty()).map(|_| Rest::NoRoom);
         // Only now: room that was found since is to be used.
         let unread = (0..self.pipes.len()).filter(|place| self.pipes[*place].is_some()).map(|place| {
             let is_full = self.goes_to(place).is_some_and(|index| self.own[index].is_full());
-            if is_full { Left::NoRoom } else { Left::More }
+            if is_full { Rest::NoRoom } else { Rest::More }
         });
-        on_its_way.chain(unread).max().unwrap_or(Left::Nothing)
+        on_its_way.chain(unread).max().unwrap_or(Rest::Nothing)
     }
 
     /// From now on nobody waits for those who read what runinit hands on.

@@ -39,7 +39,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use voice::{From, Kind, Voice};
 
-pub use end::Left;
+pub use end::Rest;
 pub use following::{News, last_lines_of};
 pub use opening::{Writers, refusals};
 
@@ -85,7 +85,7 @@ struct Pipe {
 
 /// What a reading has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reading {
+enum Found {
     /// There may be more.
     Some,
     /// There is nothing more for now.
@@ -121,7 +121,7 @@ impl Outputs {
         {
             self.hold(place, poller);
             self.held[index].push_back(place);
-        } else if self.read(place) == Reading::End {
+        } else if self.read(place) == Found::End {
             self.close(place, poller);
         }
     }
@@ -164,7 +164,7 @@ impl Outputs {
                 poller.set(pipe.reading.as_fd(), Token::Output(place), Interest::Read)?;
             }
             self.held[index].pop_front();
-            if self.read(place) == Reading::End {
+            if self.read(place) == Found::End {
                 self.close(place, poller);
             }
         }
@@ -180,25 +180,25 @@ impl Outputs {
         own.is_full()
     }
 
-    fn read(&mut self, place: usize) -> Reading {
-        let Some(Some(pipe)) = self.pipes.get_mut(place) else { return Reading::Empty };
+    fn read(&mut self, place: usize) -> Found {
+        let Some(Some(pipe)) = self.pipes.get_mut(place) else { return Found::Empty };
         self.buffer.resize(READING, 0);
-        let (count, reading) = match nix::unistd::read(&pipe.reading, &mut self.buffer) {
-            Ok(0) => (0, Reading::End),
-            Ok(count) if count < READING => (count, Reading::Empty),
-            Ok(count) => (count, Reading::Some),
-            Err(Errno::EAGAIN | Errno::EINTR) => (0, Reading::Empty),
+        let (count, found) = match nix::unistd::read(&pipe.reading, &mut self.buffer) {
+            Ok(0) => (0, Found::End),
+            Ok(count) if count < READING => (count, Found::Empty),
+            Ok(count) => (count, Found::Some),
+            Err(Errno::EAGAIN | Errno::EINTR) => (0, Found::Empty),
             // Nothing else is known of a pipe.
-            Err(_) => (0, Reading::End),
+            Err(_) => (0, Found::End),
         };
         pipe.last_words += count;
-        let is_last = match reading {
-            Reading::Some => false,
-            Reading::Empty => std::mem::take(&mut pipe.is_over),
-            Reading::End => true,
+        let is_last = match found {
+            Found::Some => false,
+            Found::Empty => std::mem::take(&mut pipe.is_over),
+            Found::End => true,
         };
         self.hand_on(place, count, is_last);
-        reading
+        found
     }
 
     /// Hands on the lines that the first bytes of the buffer complete, and with the last words also an unfinished one.

@@ -89,13 +89,13 @@ impl World {
     /// Reads until the end, or until nobody would be told that there is room.
     fn drain_all(&mut self) {
         loop {
-            let left = self.outputs.drain(&mut self.poller);
+            let rest = self.outputs.drain(&mut self.poller);
             self.read(1 << 20);
             let mut ready = Vec::new();
-            if left == Left::NoRoom {
+            if rest == Rest::NoRoom {
                 self.poller.wait(self.signals.0.as_fd(), Some(Duration::ZERO), &mut ready);
             }
-            if left == Left::Nothing || left == Left::NoRoom && ready.is_empty() {
+            if rest == Rest::Nothing || rest == Rest::NoRoom && ready.is_empty() {
                 return;
             }
         }
@@ -257,10 +257,10 @@ fn at_the_end_only_room_is_waited_for() {
     }
     assert!(printed > 64, "the reader's pipe, what is on its way, and the program's pipe are full");
     world.outputs.begin_end(&mut world.poller);
-    assert_eq!(world.outputs.drain(&mut world.poller), Left::NoRoom);
-    assert_eq!(world.outputs.drain(&mut world.poller), Left::NoRoom);
+    assert_eq!(world.outputs.drain(&mut world.poller), Rest::NoRoom);
+    assert_eq!(world.outputs.drain(&mut world.poller), Rest::NoRoom);
     world.outputs.give_up();
-    while world.outputs.drain(&mut world.poller) != Left::Nothing {}
+    while world.outputs.drain(&mut world.poller) != Rest::Nothing {}
     assert!(world.outputs.lost_lines() > 0);
     assert_eq!(world.open_pipes(), 0, "though a writer is left");
 }

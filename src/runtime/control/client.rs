@@ -21,7 +21,7 @@ const MOST_WAITING: usize = 256 * 1024;
 #[derive(Debug)]
 pub(super) struct Client {
     socket: OwnedFd,
-    pub(super) stage: Stage,
+    pub(super) dialogue: Dialogue,
     outgoing: Vec<u8>,
     /// It is not waited for any longer.
     pub(super) until: Option<Moment>,
@@ -29,7 +29,7 @@ pub(super) struct Client {
 
 /// How far it is.
 #[derive(Debug)]
-pub(super) enum Stage {
+pub(super) enum Dialogue {
     /// It has not asked for everything yet.
     Asking(Vec<u8>),
     /// It waits for this.
@@ -54,22 +54,27 @@ pub(super) enum Served {
 impl Client {
     /// Who has just connected.
     pub(super) fn new(socket: OwnedFd, now: Moment) -> Self {
-        Self { socket, stage: Stage::Asking(Vec::new()), outgoing: Vec::new(), until: Some(now + PATIENCE) }
+        Self {
+            socket,
+            dialogue: Dialogue::Asking(Vec::new()),
+            outgoing: Vec::new(),
+            until: Some(now + PATIENCE),
+        }
     }
 
     /// The poller has told of it.
     pub(super) fn serve(&mut self, now: Moment) -> Served {
-        match &mut self.stage {
-            Stage::Asking(line) => read(&self.socket, line),
+        match &mut self.dialogue {
+            Dialogue::Asking(line) => read(&self.socket, line),
             // There is room, or the other end has gone; writing tells which.
             _ if !self.outgoing.is_empty() => self.flush(now),
-            Stage::Waiting(_) | Stage::Following(..) | Stage::Answered => Served::Over,
+            Dialogue::Waiting(_) | Dialogue::Following(..) | Dialogue::Answered => Served::Over,
         }
     }
 
     /// The answer, and then the end.
     pub(super) fn answer(&mut self, line: &str, now: Moment) -> Served {
-        self.stage = Stage::Answered;
+        self.dialogue = Dialogue::Answered;
         self.say(line, now)
     }
 
@@ -98,16 +103,16 @@ impl Client {
             }
         }
         self.until = None;
-        if matches!(self.stage, Stage::Answered) { Served::Over } else { Served::Nothing }
+        if matches!(self.dialogue, Dialogue::Answered) { Served::Over } else { Served::Nothing }
     }
 
     /// Has the poller wait for what it needs next.
     pub(super) fn register(&self, index: usize, poller: &mut Poller) -> nix::Result<()> {
-        let interest = match self.stage {
-            Stage::Asking(_) => Interest::Read,
+        let interest = match self.dialogue {
+            Dialogue::Asking(_) => Interest::Read,
             _ if !self.outgoing.is_empty() => Interest::Write,
             // What it says after its request is nobody's business, and may say as much as the kernel holds.
-            Stage::Waiting(_) | Stage::Following(..) | Stage::Answered => Interest::End,
+            Dialogue::Waiting(_) | Dialogue::Following(..) | Dialogue::Answered => Interest::End,
         };
         poller.set(self.socket.as_fd(), Token::Client(index), interest)
     }

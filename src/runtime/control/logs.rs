@@ -1,7 +1,7 @@
 //! What programs print, for those who want to see it.
 
 use super::super::Runtime;
-use super::client::{Served, Stage};
+use super::client::{Dialogue, Served};
 use crate::control::protocol::{self, Attach, Lines};
 use crate::core::budget::Moment;
 use crate::core::plan::{Output, ProgramId};
@@ -31,7 +31,7 @@ impl Runtime {
         // What those who follow already have not been told is in these lines.
         self.tell_followers(now);
         let Some(client) = self.client(index) else { return Served::Over };
-        client.stage = Stage::Following(id, 0);
+        client.dialogue = Dialogue::Following(id, 0);
         client.until = None;
         let served = client.say(&line, now);
         // From this moment on, so that no line is missing in between.
@@ -88,7 +88,7 @@ impl Runtime {
     fn tell(&mut self, index: usize, id: ProgramId, lines: &[String], lost: u64, now: Moment) {
         let Some(client) = self.client(index) else { return };
         let has_room = client.has_room();
-        let Stage::Following(followed, missed) = &mut client.stage else { return };
+        let Dialogue::Following(followed, missed) = &mut client.dialogue else { return };
         if *followed != id || lines.is_empty() && lost + *missed == 0 {
             return;
         }
@@ -105,9 +105,9 @@ impl Runtime {
 
     pub(super) fn note_followers(&mut self) -> BTreeSet<ProgramId> {
         let clients = self.control.iter().flat_map(|control| control.clients.iter().flatten());
-        let followed = clients.filter_map(|client| match client.stage {
-            Stage::Following(id, _) => Some(id),
-            Stage::Asking(_) | Stage::Waiting(_) | Stage::Answered => None,
+        let followed = clients.filter_map(|client| match client.dialogue {
+            Dialogue::Following(id, _) => Some(id),
+            Dialogue::Asking(_) | Dialogue::Waiting(_) | Dialogue::Answered => None,
         });
         let ids: BTreeSet<ProgramId> = followed.collect();
         self.outputs.follow(&ids);

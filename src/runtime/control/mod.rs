@@ -17,10 +17,10 @@ use crate::control::protocol;
 use crate::core::budget::Moment;
 use crate::os::control_socket::{self, ControlSocket};
 use crate::os::poller::{Interest, Token};
-use client::{Client, Served, Stage};
+use client::{Client, Dialogue, Served};
 use log::Level;
 use nix::errno::Errno;
-use status::Known;
+use status::LastLook;
 use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -40,7 +40,7 @@ pub(super) struct Control {
     /// There was no room for a connection; until then nobody is taken.
     deaf_until: Option<Moment>,
     /// What the last status knew of all processes.
-    known: Option<Known>,
+    last_look: Option<LastLook>,
 }
 
 impl Runtime {
@@ -53,7 +53,7 @@ impl Runtime {
             return;
         }
         log::debug!("listening at {}", socket.path().display());
-        self.control = Some(Control { socket, clients: Vec::new(), deaf_until: None, known: None });
+        self.control = Some(Control { socket, clients: Vec::new(), deaf_until: None, last_look: None });
     }
 
     /// When somebody is not waited for any longer.
@@ -144,18 +144,18 @@ impl Runtime {
         if client.until.is_some_and(|until| until <= now) {
             return self.after_serving(index, &Served::Over);
         }
-        let served = match &client.stage {
-            Stage::Waiting(wait) => {
+        let served = match &client.dialogue {
+            Dialogue::Waiting(wait) => {
                 let wait = wait.clone();
                 let Some(outcome) = wait.outcome(&self.core) else { return };
                 self.reply(index, &waiting::line(&outcome), now)
             }
-            &Stage::Following(id, _) => {
+            &Dialogue::Following(id, _) => {
                 // It was removed, and nobody prints any more.
                 let is_gone = self.core.programs().all(|(known, ..)| known != id);
                 if is_gone { Served::Over } else { return }
             }
-            Stage::Asking(_) | Stage::Answered => return,
+            Dialogue::Asking(_) | Dialogue::Answered => return,
         };
         self.after_serving(index, &served);
     }

@@ -1,7 +1,7 @@
 //! What becomes of a request.
 
 use super::super::Runtime;
-use super::client::{Served, Stage};
+use super::client::{Dialogue, Served};
 use super::waiting::{self, Outcome, Wait};
 use crate::config;
 use crate::config::nearest::hint;
@@ -47,7 +47,7 @@ impl Runtime {
             Done::When(wait) => {
                 // Looked at when the round is over.
                 let Some(client) = self.client(index) else { return Served::Over };
-                client.stage = Stage::Waiting(wait);
+                client.dialogue = Dialogue::Waiting(wait);
                 client.until = None;
                 Served::Nothing
             }

@@ -18,7 +18,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// The last look at everybody.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct LastLook {
     at: Moment,
     reaped: ReapCount,
     families: Vec<Family>,
@@ -29,19 +29,19 @@ impl Runtime {
     /// How everything is now.
     pub(super) fn status(&mut self, now: Moment) -> Status {
         let (families, reaped) = (self.families(), self.core.reaped());
-        let known = self.control.as_mut().and_then(|control| control.known.take());
-        let is_fresh = |known: &Known| {
-            let is_soon = now.saturating_sub(known.at) < LOOK_EVERY;
+        let look = self.control.as_mut().and_then(|control| control.last_look.take());
+        let is_fresh = |look: &LastLook| {
+            let is_soon = now.saturating_sub(look.at) < LOOK_EVERY;
             // Nobody has come or gone, as far as runinit has heard.
-            is_soon && known.reaped == reaped && known.families == families
+            is_soon && look.reaped == reaped && look.families == families
         };
-        let known = known.filter(is_fresh).unwrap_or_else(|| {
+        let look = look.filter(is_fresh).unwrap_or_else(|| {
             let usages = members::usage(&self.realm, &families, &self.marks);
-            Known { at: now, reaped, families, usages }
+            LastLook { at: now, reaped, families, usages }
         });
-        let status = build(&self.core, self.own, known.usages.as_ref(), now);
+        let status = build(&self.core, self.own, look.usages.as_ref(), now);
         if let Some(control) = &mut self.control {
-            control.known = Some(known);
+            control.last_look = Some(look);
         }
         status
     }
