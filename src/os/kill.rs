@@ -26,6 +26,11 @@ pub fn process(pid: Pid, signal: Signal) -> nix::Result<()> {
     raw::kill(pid.number(), signal.number())
 }
 
+/// True if processes of this user may end those that runinit's own user has started (kill(2)).
+pub fn may_end_others(uid: u32) -> bool {
+    uid == 0 || uid == nix::unistd::getuid().as_raw()
+}
+
 /// Signals everybody in the PID namespace but runinit itself, atomically (kill(2), pid -1). Only ever called as PID 1.
 pub fn everybody(signal: Signal) {
     // ESRCH: nobody is there, which is what was wanted.

@@ -27,6 +27,7 @@ pub mod poller;
 pub mod powers;
 pub mod processes;
 mod raw;
+pub mod reading;
 pub mod realm;
 pub mod reap;
 pub mod record_file;

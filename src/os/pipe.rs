@@ -28,6 +28,11 @@ pub fn to_write_without_waiting() -> nix::Result<(OwnedFd, OwnedFd)> {
     Ok((reading, writing))
 }
 
+/// Writes this into such a pipe; false if there is no room for all of it (EAGAIN), or nobody reads it any more (EPIPE).
+pub fn write_without_waiting(pipe: &OwnedFd, bytes: &[u8]) -> bool {
+    nix::unistd::write(pipe, bytes) == Ok(bytes.len())
+}
+
 /// A pipe from a program: its reading end, on which no reading waits, and the program's own end.
 ///
 /// # Errors

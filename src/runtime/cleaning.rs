@@ -10,6 +10,7 @@ use crate::core::program::{State, StoppedBy};
 use crate::hygiene::{Errand, Line};
 use crate::os::pipe;
 use crate::os::poller::{Interest, Token};
+use crate::os::reading::{self, Heard};
 use crate::os::signals::Inherited;
 use crate::os::spawn::{self, Surroundings};
 use nix::errno::Errno;
@@ -94,13 +95,13 @@ impl Runtime {
         let Some(pipe) = &self.cleaning.pipe else { return false };
         // On the heap: inlined, it would lie in the loop's frame for ever.
         let mut bytes = vec![0; READING];
-        match nix::unistd::read(pipe, &mut bytes) {
-            Ok(length @ 1..) => {
+        match reading::read(pipe, &mut bytes) {
+            Heard::Bytes(length) => {
                 self.cleaning.hear(&bytes[..length]);
                 return true;
             }
-            Err(Errno::EAGAIN) => {}
-            Ok(0) | Err(_) => self.cleaning.pipe = None,
+            Heard::Nothing => {}
+            Heard::End | Heard::Broken => self.cleaning.pipe = None,
         }
         false
     }

@@ -10,7 +10,8 @@ use crate::core::program::Program;
 use crate::os::connect::{self, Attempt};
 use crate::os::notify::NotifySocket;
 use crate::os::poller::{Interest, Token};
-use crate::os::{pipe, processes};
+use crate::os::reading::{self, Heard};
+use crate::os::{kill, pipe, processes};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -114,16 +115,16 @@ impl Runtime {
 
     pub(super) fn hear_pipe(&mut self, id: ProgramId, now: Moment) {
         let mut bytes = [0; 512];
-        let read = self.hearing.pipes.get(&id).map(|pipe| nix::unistd::read(pipe, &mut bytes));
-        match read {
-            Some(Ok(length @ 1..)) if bytes[..length].contains(&b'\n') => {
+        let Some(pipe) = self.hearing.pipes.get(&id) else { return };
+        match reading::read(pipe, &mut bytes) {
+            Heard::Bytes(length) if bytes[..length].contains(&b'\n') => {
                 self.hearing.pipes.remove(&id);
                 self.handle(Event::Notified(id, Notice::Ready), now);
             }
             // Words before the newline mean nothing.
-            Some(Ok(1..) | Err(nix::errno::Errno::EAGAIN)) | None => {}
+            Heard::Bytes(_) | Heard::Nothing => {}
             // It was closed without a newline: the time to be ready in tells.
-            Some(Ok(0) | Err(_)) => drop(self.hearing.pipes.remove(&id)),
+            Heard::End | Heard::Broken => drop(self.hearing.pipes.remove(&id)),
         }
     }
 
@@ -149,7 +150,7 @@ impl Runtime {
         let Some(leader) = self.core.program(id).and_then(Program::leader) else { return false };
         match processes::belongs_to(sender, leader) {
             Some(belongs) => belongs,
-            None => uid == 0 || uid == nix::unistd::getuid().as_raw(),
+            None => kill::may_end_others(uid),
         }
     }
 }

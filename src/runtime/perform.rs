@@ -225,8 +225,7 @@ impl Runtime {
         else {
             return false;
         };
-        // Not blocking: a program that never reads its input is met with EAGAIN, one that closed it with EPIPE.
-        self.inputs.get(&id).is_some_and(|input| nix::unistd::write(input, text.as_bytes()) == Ok(text.len()))
+        self.inputs.get(&id).is_some_and(|input| pipe::write_without_waiting(input, text.as_bytes()))
     }
 
     pub(super) fn signal(&self, id: ProgramId, target: Target, signal: Signal) -> Option<Event> {

@@ -6,6 +6,7 @@ use crate::core::budget::Moment;
 use crate::core::plan::ProgramId;
 use crate::os::control_socket;
 use crate::os::poller::{Interest, Poller, Token};
+use crate::os::reading::{self, Heard};
 use nix::errno::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -122,10 +123,10 @@ impl Client {
 fn read(socket: &OwnedFd, line: &mut Vec<u8>) -> Served {
     // On the heap: inlined, it would lie in the loop's frame for ever.
     let mut bytes = vec![0; READING];
-    match nix::unistd::read(socket, &mut bytes) {
-        Ok(0) if line.is_empty() => Served::Over,
-        Ok(0) => Served::Request(std::mem::take(line)),
-        Ok(count) => {
+    match reading::read(socket, &mut bytes) {
+        Heard::End if line.is_empty() => Served::Over,
+        Heard::End => Served::Request(std::mem::take(line)),
+        Heard::Bytes(count) => {
             line.extend_from_slice(&bytes[..count]);
             let newline = line.iter().position(|byte| *byte == b'\n');
             match newline {
@@ -138,8 +139,8 @@ fn read(socket: &OwnedFd, line: &mut Vec<u8>) -> Served {
                 _ => Served::Request(std::mem::take(line)),
             }
         }
-        Err(Errno::EAGAIN | Errno::EINTR) => Served::Nothing,
-        Err(_) => Served::Over,
+        Heard::Nothing => Served::Nothing,
+        Heard::Broken => Served::Over,
     }
 }
 
