@@ -1,14 +1,16 @@
 //! What to do. Pure: a state, an event and the time in, actions out.
 //!
-//! [`Core::step`] is the only way in. It never looks at a clock, a file or a process; the runtime turns what happened
+//! [`Core::step`] is the only way in, as long as no bug is met. It never looks at a clock, a file or a process; the runtime turns what happened
 //! into [`Event`]s and does what the [`Action`]s say. The next deadline is read off the state ([`Core::deadline`]),
 //! never kept beside it.
 //!
 //! | rule                                              | file          |
 //! |---------------------------------------------------|---------------|
 //! | a program's states                                | `program`     |
+//! | who comes after whom                              | `order`       |
 //! | who starts when, what a failed start means        | `starting`    |
 //! | when it is ready and well                         | `checking`    |
+//! | what it promises to say again and again           | `watchdog`    |
 //! | what an exit means                                | `ending`      |
 //! | whether and when it is started again              | `restarting`  |
 //! | another plan in the middle of a run               | `reloading`   |
@@ -90,11 +92,12 @@ pub struct Core {
     plan: Plan,
     order: Order,
     programs: Vec<Program>,
-    /// Whose leader or stop command a child is.
+    /// What each child was started for that has not been reaped.
     children: BTreeMap<process::Pid, Child>,
     shutdown: Option<Shutdown>,
     cleaning: Cleaning,
-    /// Signals that came before the main program could be started; each is kept once.
+    /// Signals that came before the main program could be started; each is kept once. They are for the one that is main when it
+    /// starts: a reload may make that another.
     early: BTreeSet<Signal>,
     reaped: ReapCount,
     /// The state of the jitter.

@@ -1,5 +1,6 @@
-//! How it is done: the system's side, in small typed pieces. The only place with libc and nix, and unsafe code in
-//! `raw` alone. Nothing here decides anything, and nothing blocks but [`poller`].
+//! How it is done: the system's side, in small typed pieces. What the loop wants of libc and nix is here, but for the names of
+//! errors, and unsafe code is in `raw` alone. Nothing here decides anything. Nothing waits but [`poller`], [`signals`] for a
+//! wrapper, and what says of itself that it is not for the loop.
 
 pub mod cgroup;
 pub mod command;
