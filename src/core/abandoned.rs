@@ -41,7 +41,7 @@ impl Core {
             self.reaped.programs += 1;
             let Child::Leader(id) = known else { continue };
             self.note(now, Some(id), child.exit.to_string());
-            let program = &mut self.programs[id.0];
+            let program = &mut self.programs[id];
             program.exit = Some(child.exit);
             program.stopped_by = Some(program.last_taken().unwrap_or(StoppedBy::Itself));
             program.close_last_step(now);

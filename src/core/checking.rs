@@ -40,8 +40,8 @@ impl Program {
 impl Core {
     /// A program has started.
     pub(super) fn await_readiness(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
-        let spec = &self.plan.programs[id.0];
-        let program = &mut self.programs[id.0];
+        let spec = &self.plan.programs[id];
+        let program = &mut self.programs[id];
         program.asking = Asking::default();
         program.watchdog = None;
         match &spec.ready {
@@ -59,10 +59,10 @@ impl Core {
 
     pub(super) fn is_ready(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
         self.stop_asking(id, out);
-        let spec = &self.plan.programs[id.0];
+        let spec = &self.plan.programs[id];
         let every = spec.health.as_ref().map(|health| health.every);
         let tells = spec.ready.is_some();
-        let program = &mut self.programs[id.0];
+        let program = &mut self.programs[id];
         program.readiness = Readiness::Ready;
         program.asking.next = every.and_then(|every| now.checked_add(every));
         if tells {
@@ -75,12 +75,12 @@ impl Core {
     /// What is due about programs that run.
     pub(super) fn ask_and_give_up(&mut self, now: Moment, out: &mut Vec<Action>) {
         for id in self.ids() {
-            let program = &self.programs[id.0];
+            let program = &self.programs[id];
             if program.check_deadline().is_none_or(|at| at > now) {
                 continue;
             }
             if self.is_readiness_due(id, now) {
-                match &self.plan.programs[id.0].ready {
+                match &self.plan.programs[id].ready {
                     Some(Ready { by: ReadyBy::Delay(_), .. }) => self.is_ready(id, now, out),
                     _ => self.stop_for(id, Fault::NotReady, now, out),
                 }
@@ -97,25 +97,25 @@ impl Core {
     }
 
     fn is_readiness_due(&self, id: ProgramId, now: Moment) -> bool {
-        matches!(self.programs[id.0].readiness, Readiness::NotYet { until: Some(until) } if until <= now)
+        matches!(self.programs[id].readiness, Readiness::NotYet { until: Some(until) } if until <= now)
     }
 
     fn ask(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
         let purpose = self.purpose(id);
-        let spec = &self.plan.programs[id.0];
+        let spec = &self.plan.programs[id];
         let timeout = match purpose {
             // One that hangs, as a connection to what is not up yet may, must not be the only one.
             Purpose::Ready => spec.ready.as_ref().map(|ready| ready.timeout / READY_QUESTIONS),
             Purpose::Health => spec.health.as_ref().map(|health| health.timeout),
         };
-        let asking = &mut self.programs[id.0].asking;
+        let asking = &mut self.programs[id].asking;
         asking.next = None;
         asking.asked = Some(Asked { until: timeout.and_then(|t| now.checked_add(t)), command: None });
         out.push(Action::Ask(id, purpose));
     }
 
     fn purpose(&self, id: ProgramId) -> Purpose {
-        if self.programs[id.0].readiness == Readiness::Ready { Purpose::Health } else { Purpose::Ready }
+        if self.programs[id].readiness == Readiness::Ready { Purpose::Health } else { Purpose::Ready }
     }
 
     pub(super) fn on_check_spawned(
@@ -127,7 +127,7 @@ impl Core {
     ) {
         let Some(pid) = pid else { return self.on_answer(id, false, now, out) };
         self.children.insert(pid, Child::CheckCommand(id));
-        match &mut self.programs[id.0].asking.asked {
+        match &mut self.programs[id].asking.asked {
             Some(asked) => asked.command = Some(pid),
             // What else came of that step has stopped the program: another's end, say, that ends everything.
             None => out.extend(pid.group().map(Action::KillCommand)),
@@ -136,34 +136,34 @@ impl Core {
 
     /// True if its answer was still awaited.
     pub(super) fn forget_check_command(&mut self, id: ProgramId, pid: Pid) -> bool {
-        self.programs[id.0].asking.asked.take_if(|asked| asked.command == Some(pid)).is_some()
+        self.programs[id].asking.asked.take_if(|asked| asked.command == Some(pid)).is_some()
     }
 
     pub(super) fn on_answer(&mut self, id: ProgramId, yes: bool, now: Moment, out: &mut Vec<Action>) {
-        if self.programs[id.0].asking.asked.take().is_some() {
+        if self.programs[id].asking.asked.take().is_some() {
             self.answered(id, yes, now, out);
         }
     }
 
     pub(super) fn answered(&mut self, id: ProgramId, yes: bool, now: Moment, out: &mut Vec<Action>) {
-        if self.shutdown.is_some() || !matches!(self.programs[id.0].state, State::Running { .. }) {
+        if self.shutdown.is_some() || !matches!(self.programs[id].state, State::Running { .. }) {
             return;
         }
         match (self.purpose(id), yes) {
             (Purpose::Ready, true) => self.is_ready(id, now, out),
             (Purpose::Ready, false) => {
-                let is_server = self.plan.programs[id.0].is_server();
+                let is_server = self.plan.programs[id].is_server();
                 let wait = if is_server { ASK_SERVER_EVERY } else { ASK_READY_EVERY };
-                self.programs[id.0].asking.next = Some(now + wait);
+                self.programs[id].asking.next = Some(now + wait);
             }
             (Purpose::Health, _) => self.health_answered(id, yes, now, out),
         }
     }
 
     fn health_answered(&mut self, id: ProgramId, yes: bool, now: Moment, out: &mut Vec<Action>) {
-        let Some(health) = &self.plan.programs[id.0].health else { return };
+        let Some(health) = &self.plan.programs[id].health else { return };
         let (every, failures) = (health.every, health.failures);
-        let asking = &mut self.programs[id.0].asking;
+        let asking = &mut self.programs[id].asking;
         asking.noes = if yes { 0 } else { asking.noes.saturating_add(1) };
         asking.next = now.checked_add(every);
         let noes = asking.noes;
@@ -177,15 +177,15 @@ impl Core {
 
     /// Stops a program that has failed although it runs.
     pub(super) fn stop_for(&mut self, id: ProgramId, fault: Fault, now: Moment, out: &mut Vec<Action>) {
-        self.programs[id.0].fault = Some(fault);
-        self.programs[id.0].readiness = Readiness::NotYet { until: None };
+        self.programs[id].fault = Some(fault);
+        self.programs[id].readiness = Readiness::NotYet { until: None };
         self.note(now, Some(id), fault.to_string());
         self.say(Level::Error, id, format_args!("{fault}; stopping it"), out);
         self.begin_cascade(id, now, out);
     }
 
     pub(super) fn stop_asking(&mut self, id: ProgramId, out: &mut Vec<Action>) {
-        let asking = &mut self.programs[id.0].asking;
+        let asking = &mut self.programs[id].asking;
         asking.next = None;
         let Some(asked) = asking.asked.take() else { return };
         match asked.command.and_then(Pid::group) {
@@ -196,15 +196,15 @@ impl Core {
 
     #[inline(never)]
     pub(super) fn on_notice(&mut self, id: ProgramId, notice: &Notice, now: Moment, out: &mut Vec<Action>) {
-        let by = self.plan.programs[id.0].ready.as_ref().map(|ready| &ready.by);
+        let by = self.plan.programs[id].ready.as_ref().map(|ready| &ready.by);
         let is_told = matches!(by, Some(ReadyBy::Notify | ReadyBy::Descriptor(_)));
-        let is_running = matches!(self.programs[id.0].state, State::Running { .. });
+        let is_running = matches!(self.programs[id].state, State::Running { .. });
         match notice {
             Notice::Ready if is_told && is_running && self.purpose(id) == Purpose::Ready => {
                 self.is_ready(id, now, out);
             }
             Notice::Stopping => self.note(now, Some(id), "says it is stopping"),
-            Notice::Status(text) => self.programs[id.0].status = Some(text.clone()),
+            Notice::Status(text) => self.programs[id].status = Some(text.clone()),
             Notice::Extend(time) => self.extend(id, now.saturating_add(*time)),
             Notice::Unwell if is_running && self.shutdown.is_none() => {
                 self.stop_for(id, Fault::Unhealthy, now, out);
@@ -218,7 +218,7 @@ impl Core {
     /// A program asks for more time: to be ready, or to stop, but never more than the budget has.
     fn extend(&mut self, id: ProgramId, until: Moment) {
         let kill_at = self.shutdown.as_ref().and_then(|shutdown| shutdown.kill_at);
-        let program = &mut self.programs[id.0];
+        let program = &mut self.programs[id];
         match (&mut program.state, &mut program.readiness) {
             (State::Running { .. }, Readiness::NotYet { until: Some(ready_by) }) => {
                 *ready_by = until.max(*ready_by);

@@ -56,7 +56,7 @@ impl Core {
     }
 
     fn objection_to_start(&self, id: ProgramId) -> Option<String> {
-        let Program { state, fate, .. } = &self.programs[id.0];
+        let Program { state, fate, .. } = &self.programs[id];
         match (state, fate) {
             (_, Fate::Removed) => Some(format!("{} is being removed", self.name(id))),
             (State::Survived { .. }, _) => {
@@ -81,11 +81,11 @@ impl Core {
 
     fn objection_to_removal(&self, id: ProgramId) -> Option<String> {
         let name = self.name(id);
-        if !self.programs[id.0].added {
+        if !self.programs[id].added {
             return Some(format!("{name} is in the configuration; take it out there and reload, or stop it"));
         }
         let dependents = self.order.dependents(id);
-        let after = dependents.iter().find(|dependent| self.programs[dependent.0].is_listed())?;
+        let after = dependents.iter().find(|dependent| self.programs[**dependent].is_listed())?;
         Some(format!("{} comes after {name}; remove that first", self.name(*after)))
     }
 
@@ -101,7 +101,7 @@ impl Core {
                     self.hold(dependent, Hold::Stopped, now);
                 }
             }
-            Command::Restart(id) if self.programs[id.0].is_there() => self.restart(id, now, out),
+            Command::Restart(id) if self.programs[id].is_there() => self.restart(id, now, out),
             Command::Start(id) | Command::Restart(id) => self.start(id, now, out),
             Command::Signal(id, signal) => {
                 self.note(now, Some(id), format!("{signal}: somebody asked"));
@@ -135,7 +135,7 @@ impl Core {
 
     /// Takes a program out of the hands of its policy. What is stopped already, and well, stays what it is.
     fn hold(&mut self, id: ProgramId, hold: Hold, now: Moment) {
-        let program = &mut self.programs[id.0];
+        let program = &mut self.programs[id];
         match program.state {
             State::Ended if program.readiness == Readiness::Ready => return,
             // It starts as it was to be started again.
@@ -160,7 +160,7 @@ impl Core {
     fn restart(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
         self.say(Level::Info, id, "restarting it: somebody asked", out);
         for dependent in self.dependents_first(id) {
-            let program = &self.programs[dependent.0];
+            let program = &self.programs[dependent];
             // Those that somebody has stopped stay so, and those that wait anyway come when it is ready.
             if dependent == id || program.group().is_some() && program.hold == Hold::Free {
                 self.hold(dependent, Hold::Again, now);
@@ -169,18 +169,18 @@ impl Core {
     }
 
     fn start(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
-        if matches!(self.programs[id.0].state, State::Survived { .. }) {
+        if matches!(self.programs[id].state, State::Survived { .. }) {
             // What it needs would be started for nothing.
             return;
         }
-        for dependency in self.plan.programs[id.0].after.clone() {
-            let program = &self.programs[dependency.0];
+        for dependency in self.plan.programs[id].after.clone() {
+            let program = &self.programs[dependency];
             let is_missing = self.is_lost(dependency);
             if is_missing || program.hold == Hold::Stopped {
                 self.start(dependency, now, out);
             }
         }
-        let program = &mut self.programs[id.0];
+        let program = &mut self.programs[id];
         match &mut program.state {
             State::Ended => {
                 self.begin_anew(id, now);
@@ -202,7 +202,7 @@ impl Core {
 
     /// Nothing of it is left: it waits for its turn as if it had never failed.
     fn begin_anew(&mut self, id: ProgramId, now: Moment) {
-        let program = &mut self.programs[id.0];
+        let program = &mut self.programs[id];
         program.hold = Hold::Free;
         program.fault = None;
         program.failure = None;
@@ -228,7 +228,7 @@ impl Core {
             if !may_stop(self, id) {
                 continue;
             }
-            match self.programs[id.0].state {
+            match self.programs[id].state {
                 State::Running { .. } => self.begin_cascade(id, now, out),
                 _ => self.seek(id),
             }
@@ -237,30 +237,30 @@ impl Core {
 
     /// True for a program that is to stop, and waits for nobody.
     pub(super) fn may_stop_by_hand(&self, id: ProgramId) -> bool {
-        self.programs[id.0].is_untold() && self.shutdown.is_none() && self.is_its_turn_by_hand(id)
+        self.programs[id].is_untold() && self.shutdown.is_none() && self.is_its_turn_by_hand(id)
     }
 
     /// True for a program that is to stop, when nobody who is to stop comes after it any more.
     pub(super) fn is_its_turn_by_hand(&self, id: ProgramId) -> bool {
         let is_in_the_way = |dependent: &ProgramId| {
-            let program = &self.programs[dependent.0];
+            let program = &self.programs[*dependent];
             program.hold != Hold::Free && program.is_there() && !program.is_over()
         };
-        self.programs[id.0].hold != Hold::Free && !self.order.dependents(id).iter().any(is_in_the_way)
+        self.programs[id].hold != Hold::Free && !self.order.dependents(id).iter().any(is_in_the_way)
     }
 
     /// The leader of a program that is to stop has ended: no policy is asked. A main program's end is the fleet's.
     pub(super) fn held_leader_ended(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
-        let program = &mut self.programs[id.0];
+        let program = &mut self.programs[id];
         program.readiness = Readiness::NotYet { until: None };
-        if program.hold == Hold::Stopped && self.plan.programs[id.0].main {
+        if program.hold == Hold::Stopped && self.plan.programs[id].main {
             self.ended_for_good(id, now, out);
         }
     }
 
     /// Nothing is left of a program. False if nobody has asked for that.
     pub(super) fn held_ended(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) -> bool {
-        match self.programs[id.0].hold {
+        match self.programs[id].hold {
             Hold::Free => false,
             Hold::Again if self.shutdown.is_none() => {
                 self.begin_anew(id, now);
@@ -268,7 +268,7 @@ impl Core {
                 true
             }
             Hold::Stopped | Hold::Again => {
-                self.programs[id.0].readiness = Readiness::NotYet { until: None };
+                self.programs[id].readiness = Readiness::NotYet { until: None };
                 true
             }
         }
@@ -280,15 +280,15 @@ impl Core {
         }
         complete_cascade(&mut spec, self.plan.budget);
         let Some(&place) = self.places(std::slice::from_ref(&spec)).first() else { return };
-        let is_known = place.0 < self.programs.len() && self.programs[place.0].is_listed();
+        let is_known = place.0 < self.programs.len() && self.programs[place].is_listed();
         if is_known {
             // Nothing of the old one is left, and it was added too.
-            self.programs[place.0].hold = Hold::Free;
+            self.programs[place].hold = Hold::Free;
             self.install(place, spec, out);
         } else {
             self.take_in(place, spec, now, out);
         }
-        self.programs[place.0].added = true;
+        self.programs[place].added = true;
         self.order = Order::new(&self.plan.programs);
         self.note(now, Some(place), "added");
         self.say(Level::Info, place, "added: somebody asked", out);

@@ -69,8 +69,8 @@ impl Core {
     /// The terminal is taken back from it before it is started again, which would read in the background, and while strays
     /// are waited for, so that Ctrl-C is heard. Whoever had it from that program may end later.
     fn has_ended_in_front(&self, id: ProgramId) -> bool {
-        let program = &self.programs[id.0];
-        self.plan.programs[id.0].launch.foreground && program.pid.is_some() && program.leader().is_none()
+        let program = &self.programs[id];
+        self.plan.programs[id].launch.foreground && program.pid.is_some() && program.leader().is_none()
     }
 
     /// What a child was started for, if somebody still waits for it.
@@ -94,7 +94,7 @@ impl Core {
     /// new process could get the number of such a group.
     fn probe(&self, out: &mut Vec<Action>) {
         for id in self.ids() {
-            let program = &self.programs[id.0];
+            let program = &self.programs[id];
             if let (None, Some(pgid)) = (program.leader(), program.group()) {
                 out.push(Action::Probe(id, pgid));
             }
@@ -110,16 +110,16 @@ impl Core {
         out: &mut Vec<Action>,
     ) {
         self.cut_call(id, out);
-        self.programs[id.0].exit = exit;
+        self.programs[id].exit = exit;
         let exit = exit.map_or_else(|| timeline::ENDED_SOMEHOW.to_owned(), |exit| exit.to_string());
         self.note(now, Some(id), exit.clone());
-        let program = &mut self.programs[id.0];
+        let program = &mut self.programs[id];
         match &mut program.state {
             State::Running { pgid, .. } => {
                 program.state = State::Leaderless { pgid: Some(*pgid) };
                 program.stopped_by = Some(StoppedBy::Itself);
                 // A main program's code is runinit's code, and so told already.
-                let is_news = self.is_failure(id) && !self.plan.programs[id.0].main;
+                let is_news = self.is_failure(id) && !self.plan.programs[id].main;
                 let level = if is_news { Level::Warn } else { Level::Info };
                 self.say(level, id, &exit, out);
                 self.decide(id, now, out);
@@ -140,7 +140,7 @@ impl Core {
     }
 
     pub(super) fn on_group(&mut self, id: ProgramId, state: GroupState, now: Moment, out: &mut Vec<Action>) {
-        match (&self.programs[id.0].state, state) {
+        match (&self.programs[id].state, state) {
             // It was known already that nobody is in it.
             (
                 State::Leaderless { pgid: None }
@@ -181,7 +181,7 @@ impl Core {
     /// Nothing of it is left, neither in its group nor outside.
     pub(super) fn nothing_is_left(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
         self.cut_stop_command(id, out);
-        let program = &mut self.programs[id.0];
+        let program = &mut self.programs[id];
         program.close_last_step(now);
         let by_step = program.last_taken();
         let was_late = matches!(program.state, State::Survived { .. });
@@ -192,7 +192,7 @@ impl Core {
             self.tell_how_it_stopped(id, out);
         }
         self.record_soon(now);
-        if self.plan.programs[id.0].is_agent() {
+        if self.plan.programs[id].is_agent() {
             self.close(id, now, out);
         } else {
             self.is_gone(id, now, out);
@@ -201,14 +201,14 @@ impl Core {
 
     /// Nothing of it is left, its session included.
     pub(super) fn is_gone(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
-        self.programs[id.0].state = State::Ended;
+        self.programs[id].state = State::Ended;
         if !self.succeed(id, now, out) && !self.held_ended(id, now, out) {
             self.restart_if_planned(id, now, out);
         }
     }
 
     fn tell_how_it_stopped(&self, id: ProgramId, out: &mut Vec<Action>) {
-        if let Some((level, text)) = self.programs[id.0].how_it_stopped() {
+        if let Some((level, text)) = self.programs[id].how_it_stopped() {
             self.say(level, id, &text, out);
         }
     }
@@ -216,7 +216,7 @@ impl Core {
     /// Decides what the end of a program means for the others. Not for one that was stopped.
     pub(super) fn ended_for_good(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
         self.on_end(id, now, out);
-        if self.programs[id.0].readiness != Readiness::Ready {
+        if self.programs[id].readiness != Readiness::Ready {
             for dependent in self.tell_dependents(id, now, out) {
                 self.on_end(dependent, now, out);
             }
@@ -227,7 +227,7 @@ impl Core {
         if self.shutdown.is_some() {
             return;
         }
-        let spec = &self.plan.programs[id.0];
+        let spec = &self.plan.programs[id];
         if spec.main {
             self.begin_shutdown(Reason::MainExited, None, now, out);
             if let End::Leave(parting) = self.plan.end {
@@ -251,7 +251,7 @@ impl Core {
     pub(super) fn has_nobody_a_future(&self) -> bool {
         let mut all = self.programs.iter().enumerate().map(|(index, program)| (ProgramId(index), program));
         all.all(|(id, program)| {
-            let is_for_others = self.plan.programs[id.0].is_server() && !self.is_left(id);
+            let is_for_others = self.plan.programs[id].is_server() && !self.is_left(id);
             is_for_others || (program.has_no_future() && program.hold == Hold::Free)
         })
     }
@@ -262,19 +262,19 @@ impl Core {
     }
 
     pub(super) fn is_failure(&self, id: ProgramId) -> bool {
-        let program = &self.programs[id.0];
+        let program = &self.programs[id];
         if program.fault.is_some() || program.failure.is_some() || program.restarting.is_used_up {
             return true;
         }
         match program.exit {
-            Some(exit) => !self.plan.programs[id.0].success_codes.contains(&exit.code()),
+            Some(exit) => !self.plan.programs[id].success_codes.contains(&exit.code()),
             None => true,
         }
     }
 
     /// The code a program's end stands for; `None` if it never ran and nothing is known against it.
     pub(super) fn code(&self, id: ProgramId) -> Option<i32> {
-        let program = &self.programs[id.0];
+        let program = &self.programs[id];
         program.failure.as_ref().map(self.plan.failed_start).or_else(|| program.exit.map(Exit::code))
     }
 }

@@ -44,14 +44,14 @@ impl Core {
             out.push(Action::GiveTerminal);
         }
         for id in self.ids() {
-            if self.has_heard(id, received.sender.is_none()) || self.plan.programs[id.0].is_server() {
+            if self.has_heard(id, received.sender.is_none()) || self.plan.programs[id].is_server() {
                 continue;
             }
-            if matches!(self.programs[id.0].state, State::Starting { .. }) {
+            if matches!(self.programs[id].state, State::Starting { .. }) {
                 // It may be there already, and tmux is about to tell.
-                self.programs[id.0].early.insert(signal);
+                self.programs[id].early.insert(signal);
             }
-            if signal == Signal::CONT && std::mem::take(&mut self.programs[id.0].is_stopped) {
+            if signal == Signal::CONT && std::mem::take(&mut self.programs[id].is_stopped) {
                 self.continue_all(id, out);
             } else {
                 self.forward_to(id, signal, out);
@@ -70,7 +70,7 @@ impl Core {
             return None;
         }
         let id = ProgramId(0);
-        let is_running = matches!(self.programs[id.0].state, State::Running { .. });
+        let is_running = matches!(self.programs[id].state, State::Running { .. });
         let is_plain = self.is_forwarded(signal)
             && signal != Signal::CONT
             && !is_terminal_stop(signal)
@@ -86,8 +86,8 @@ impl Core {
     /// A program that has the terminal was stopped there (Ctrl-Z): runinit stops with it, so that the shell that started
     /// both sees its job stopped. The SIGCONT that comes to runinit then is for all of its group.
     pub(super) fn on_stopped(&mut self, pid: Pid, signal: Signal, now: Moment, out: &mut Vec<Action>) {
-        let Some(id) = self.ids().find(|id| self.programs[id.0].leader() == Some(pid)) else { return };
-        if self.plan.programs[id.0].launch.foreground {
+        let Some(id) = self.ids().find(|id| self.programs[*id].leader() == Some(pid)) else { return };
+        if self.plan.programs[id].launch.foreground {
             self.note(now, Some(id), format!("stopped by {signal}"));
             out.push(Action::StopWith(id, signal));
         }
@@ -96,7 +96,7 @@ impl Core {
     /// The terminal's stop signals are job control, and runinit is one job with its program and its neighbours.
     fn heed_stop(&self, signal: Signal, out: &mut Vec<Action>) {
         let is_in_front = |id: &ProgramId| {
-            self.plan.programs[id.0].launch.foreground && self.programs[id.0].leader().is_some()
+            self.plan.programs[*id].launch.foreground && self.programs[*id].leader().is_some()
         };
         let in_front = self.ids().find(is_in_front).filter(|_| is_terminal_stop(signal));
         out.extend(in_front.map(|id| Action::HeedStop(id, signal)));
@@ -104,12 +104,12 @@ impl Core {
 
     /// A read or write in the background has stopped all of its group.
     pub(super) fn on_terminal(&self, id: ProgramId, out: &mut Vec<Action>) {
-        let target = self.programs[id.0].group().map(Target::Group);
+        let target = self.programs[id].group().map(Target::Group);
         out.extend(target.map(|target| Action::Signal(id, target, Signal::CONT)));
     }
 
     fn continue_all(&self, id: ProgramId, out: &mut Vec<Action>) {
-        let target = self.programs[id.0].group().map(Target::Group);
+        let target = self.programs[id].group().map(Target::Group);
         if let (Some(target), Some(signal)) = (target, self.rewritten_for(id, Signal::CONT)) {
             out.push(Action::Signal(id, target, signal));
         }
@@ -118,7 +118,7 @@ impl Core {
     /// runinit could not stop where nobody could continue it; the program cannot stay stopped there either. The kernel
     /// does the same for an orphaned group: Ctrl-Z is nothing, and a background read or write ends it (SIGHUP, SIGCONT).
     pub(super) fn on_could_not_stop(&mut self, id: ProgramId, signal: Signal, out: &mut Vec<Action>) {
-        let Some(target) = self.programs[id.0].group().map(Target::Group) else { return };
+        let Some(target) = self.programs[id].group().map(Target::Group) else { return };
         let signals: &[Signal] = match signal {
             Signal::TSTP => &[Signal::CONT],
             Signal::TTIN | Signal::TTOU => &[Signal::HUP, Signal::CONT],
@@ -148,11 +148,11 @@ impl Core {
 
     /// What the terminal sends (Ctrl-C) it sends to all of runinit's group, of which such a program is a member.
     fn has_heard(&self, id: ProgramId, is_from_kernel: bool) -> bool {
-        is_from_kernel && self.plan.programs[id.0].launch.leads == Leads::Nothing
+        is_from_kernel && self.plan.programs[id].launch.leads == Leads::Nothing
     }
 
     fn is_main_waiting(&self, id: ProgramId) -> bool {
-        self.plan.programs[id.0].main && matches!(self.programs[id.0].state, State::Waiting { .. })
+        self.plan.programs[id].main && matches!(self.programs[id].state, State::Waiting { .. })
     }
 
     pub(super) fn forward_to(&self, id: ProgramId, signal: Signal, out: &mut Vec<Action>) {
@@ -163,9 +163,9 @@ impl Core {
 
     /// The part of a signal's target that is left: the leader alone where only that is wanted, else the group.
     pub(super) fn target(&self, id: ProgramId) -> Option<Target> {
-        let program = &self.programs[id.0];
+        let program = &self.programs[id];
         match program.leader() {
-            Some(leader) if self.plan.single_child && !self.plan.programs[id.0].is_agent() => {
+            Some(leader) if self.plan.single_child && !self.plan.programs[id].is_agent() => {
                 Some(Target::Leader(leader))
             }
             _ => program.group().map(Target::Group),
@@ -174,7 +174,7 @@ impl Core {
 
     fn rewritten_for(&self, id: ProgramId, signal: Signal) -> Option<Signal> {
         let signal = self.rewritten(signal)?;
-        self.plan.programs[id.0].signals.get(&signal).copied().unwrap_or(Some(signal))
+        self.plan.programs[id].signals.get(&signal).copied().unwrap_or(Some(signal))
     }
 
     /// What a signal is to every program; `None` if it is dropped.

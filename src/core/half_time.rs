@@ -76,7 +76,7 @@ impl Core {
         let command: String = command.chars().take(COMMAND_LETTERS).collect();
         let (name, sent) = match self.owner(&late.process) {
             Some(Child::Leader(id)) => {
-                let program = &self.programs[id.0];
+                let program = &self.programs[id];
                 if matches!(program.state, State::Running { .. }) {
                     return format!("{}: {pid} {command} ({state}, not its turn yet)", self.name(id));
                 }

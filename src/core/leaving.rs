@@ -25,7 +25,7 @@ const SEEK_EVERY: Duration = Duration::from_millis(2);
 impl Core {
     /// Has those looked for who have left the group of a program, where they can be known.
     pub(super) fn seek(&mut self, id: ProgramId) {
-        self.programs[id.0].is_sought = self.plan.marks_programs;
+        self.programs[id].is_sought = self.plan.marks_programs;
     }
 
     /// At the end of a round: all that have ended are asked about at once.
@@ -33,10 +33,10 @@ impl Core {
         if self.seek_from > now && !out.contains(&Action::Look) {
             return;
         }
-        let wanted = |id: &ProgramId| self.programs[id.0].is_sought;
+        let wanted = |id: &ProgramId| self.programs[*id].is_sought;
         let sought: Vec<ProgramId> = self.ids().filter(wanted).collect();
         for id in &sought {
-            self.programs[id.0].is_sought = false;
+            self.programs[*id].is_sought = false;
         }
         // A look that is under way tells it as well.
         if !sought.is_empty() && !self.finished && !out.contains(&Action::Look) {
@@ -86,7 +86,7 @@ impl Core {
             shutdown.strays.see_of(id, others);
         }
         let is_empty = others.is_empty();
-        match self.programs[id.0].state {
+        match self.programs[id].state {
             State::Leaderless { pgid: None }
             | State::Stopping { leader: None, pgid: None, .. }
             | State::Survived { leader: None, pgid: None }
@@ -129,7 +129,7 @@ impl Core {
             return self.nothing_is_left(id, now, out);
         }
         if let State::Leaderless { pgid } | State::Stopping { pgid, .. } | State::Survived { pgid, .. } =
-            &mut self.programs[id.0].state
+            &mut self.programs[id].state
         {
             *pgid = None;
         }
@@ -138,7 +138,7 @@ impl Core {
 
     /// True for a program that will start again, or is to be there no more: its daemons go with it.
     fn is_to_stop(&self, id: ProgramId) -> bool {
-        let program = &self.programs[id.0];
+        let program = &self.programs[id];
         let is_in_turn = self.shutdown.is_some() && self.is_its_turn(id);
         program.restarting.planned
             || is_in_turn
@@ -149,7 +149,7 @@ impl Core {
     /// A new step has begun: they hear of it when it is known who they are. While the leader lives it sees to them itself,
     /// unless there is no time for that.
     pub(super) fn tell_escapees_later(&mut self, id: ProgramId, what: StoppedBy) {
-        let program = &mut self.programs[id.0];
+        let program = &mut self.programs[id];
         program.escapees.values_mut().for_each(|told| *told = None);
         if matches!(what, StoppedBy::Signal(signal) if program.leader().is_none() || signal == Signal::KILL) {
             self.seek(id);
@@ -159,10 +159,10 @@ impl Core {
 
     /// Those who have not heard of this step hear of it now: it has just been seen who they are.
     fn tell_escapees(&mut self, id: ProgramId, others: &[Other], now: Moment, out: &mut Vec<Action>) {
-        if self.programs[id.0].leader().is_none() {
+        if self.programs[id].leader().is_none() {
             self.probe_later(id, now);
         }
-        let program = &mut self.programs[id.0];
+        let program = &mut self.programs[id];
         program.is_sought = false;
         let Some(StoppedBy::Signal(signal)) = program.last_taken() else { return };
         if program.leader().is_some() && signal != Signal::KILL {
@@ -189,7 +189,7 @@ impl Core {
     }
 
     fn kill_escapees(&mut self, id: ProgramId, others: &[Other], now: Moment, out: &mut Vec<Action>) {
-        if self.programs[id.0].last_taken() != Some(StoppedBy::KILL) {
+        if self.programs[id].last_taken() != Some(StoppedBy::KILL) {
             self.kill(id, None, None, now, out);
         }
         self.tell_escapees(id, others, now, out);
@@ -198,8 +198,8 @@ impl Core {
     /// Some of them have ended. If nobody else is known, it is time to look again.
     pub(super) fn forget_escapees(&mut self, reaped: &[Reaped]) {
         let is_known = |program: &Program| !program.escapees.is_empty();
-        for id in self.ids().filter(|id| is_known(&self.programs[id.0])).collect::<Vec<_>>() {
-            let escapees = &mut self.programs[id.0].escapees;
+        for id in self.ids().filter(|id| is_known(&self.programs[*id])).collect::<Vec<_>>() {
+            let escapees = &mut self.programs[id].escapees;
             for child in reaped {
                 escapees.remove(&child.pid);
             }
@@ -211,17 +211,17 @@ impl Core {
 
     /// It hears what was for the leader alone: the same signal, or what comes after a command or a text.
     pub(super) fn go_on_without_leader(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
-        let State::Stopping { cascade, .. } = &mut self.programs[id.0].state else { return };
+        let State::Stopping { cascade, .. } = &mut self.programs[id].state else { return };
         if !std::mem::take(&mut cascade.for_leader) {
             return;
         }
         let (step, until) = (cascade.step, cascade.until);
-        if let Some(StoppedBy::Signal(signal)) = self.programs[id.0].last_taken() {
+        if let Some(StoppedBy::Signal(signal)) = self.programs[id].last_taken() {
             return self.signal_to_stop(id, signal, out);
         }
         let rest = until.map_or(Duration::ZERO, |until| until.saturating_sub(now));
         self.cut_stop_command(id, out);
-        self.programs[id.0].close_last_step(now);
+        self.programs[id].close_last_step(now);
         self.pass_over(id, step + 1, rest, now, out);
     }
 
@@ -234,14 +234,14 @@ impl Core {
         now: Moment,
         out: &mut Vec<Action>,
     ) {
-        let steps = &self.plan.programs[id.0].stop;
+        let steps = &self.plan.programs[id].stop;
         let passed = steps[step.min(steps.len())..].iter().take_while(|step| step.is_for_leader());
         let (count, wait) =
             passed.fold((0, rest), |(count, wait), step| (count + 1, wait.saturating_add(step.wait)));
         let next = step + count;
         let is_to_ask = steps.get(next).is_none_or(Step::is_kill) && !self.is_now();
         let is_signal = |what| matches!(what, StoppedBy::Signal(_));
-        let was_asked = self.programs[id.0].taken.iter().any(|taken| is_signal(taken.what));
+        let was_asked = self.programs[id].taken.iter().any(|taken| is_signal(taken.what));
         if is_to_ask && !was_asked {
             let ask = StoppedBy::Signal(Signal::TERM);
             self.take_step(id, next.saturating_sub(1), ask, wait, now, out);

@@ -175,7 +175,7 @@ impl Core {
             Event::Stopped(pid, signal) => self.on_stopped(pid, signal, now, out),
             Event::CouldNotStop(id, signal) => self.on_could_not_stop(id, signal, out),
             Event::HasTerminal(id) => self.on_terminal(id, out),
-            Event::Resumed(id) => self.programs[id.0].is_stopped = true,
+            Event::Resumed(id) => self.programs[id].is_stopped = true,
             Event::Reloaded(plan) => self.on_reload(*plan, now, out),
             Event::Asked(command) => self.on_asked(command, now, out),
             Event::Signal(received) => self.on_signal(received, now, out),
@@ -196,7 +196,7 @@ impl Core {
             Event::EndTold(id, ended) => self.on_end_told(id, ended, now, out),
             Event::Closed(id, is_closed) => self.on_closed(id, is_closed, now, out),
             Event::Group(id, state) => self.on_group(id, state, now, out),
-            Event::Inspected(id, masks) => self.programs[id.0].masks = Some(masks),
+            Event::Inspected(id, masks) => self.programs[id].masks = Some(masks),
             Event::Sought(found) => self.on_sought(found, now, out),
             Event::Looked(look) => self.on_looked(look, now, out),
             Event::Remaining(remaining) => self.on_remaining(&remaining, now, out),
@@ -333,7 +333,7 @@ impl Core {
     }
 
     fn name(&self, id: ProgramId) -> &str {
-        &self.plan.programs[id.0].name
+        &self.plan.programs[id].name
     }
 
     fn note(&mut self, now: Moment, id: Option<ProgramId>, event: impl Into<String>) {

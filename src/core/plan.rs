@@ -11,12 +11,27 @@ use crate::tmux::{Session, Socket};
 use log::LevelFilter;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::ops::{Index, IndexMut};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// A program's place in [`Plan::programs`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProgramId(pub usize);
+
+impl Index<ProgramId> for Vec<Program> {
+    type Output = Program;
+
+    fn index(&self, id: ProgramId) -> &Program {
+        &self[id.0]
+    }
+}
+
+impl IndexMut<ProgramId> for Vec<Program> {
+    fn index_mut(&mut self, id: ProgramId) -> &mut Program {
+        &mut self[id.0]
+    }
+}
 
 /// Everything the core has to know before it starts.
 #[derive(Clone, Debug)]

@@ -22,12 +22,13 @@ use super::action::Question;
 use super::budget::Moment;
 use super::event::SpawnFailure;
 use super::masks::Masks;
-use super::plan;
+use super::plan::{self, ProgramId};
 use super::process::{Exit, Pgid, Pid};
 use super::signal::Signal;
 use super::watchdog::Watchdog;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::{Index, IndexMut};
 use std::time::Duration;
 
 /// Where a program is in its life. The table is in the [module's](self) text.
@@ -203,7 +204,7 @@ pub struct Program {
     /// What another plan has made of it.
     pub fate: Fate,
     /// Who stops before it where another plan stops it: they came after it and leave as well.
-    pub(super) leaves_after: Vec<plan::ProgramId>,
+    pub(super) leaves_after: Vec<ProgramId>,
     /// What somebody has asked of it.
     pub hold: Hold,
     /// It was added while everything ran, and is in no file.
@@ -340,6 +341,20 @@ pub struct Restarting {
     pub doubled: u32,
     /// It ended more often than it may: it has failed for good, however it ended last.
     pub is_used_up: bool,
+}
+
+impl Index<ProgramId> for Vec<Program> {
+    type Output = Program;
+
+    fn index(&self, id: ProgramId) -> &Program {
+        &self[id.0]
+    }
+}
+
+impl IndexMut<ProgramId> for Vec<Program> {
+    fn index_mut(&mut self, id: ProgramId) -> &mut Program {
+        &mut self[id.0]
+    }
 }
 
 impl Program {

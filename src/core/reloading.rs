@@ -46,17 +46,16 @@ impl Core {
             spec.after = spec.after.iter().map(|dependency| places[dependency.0]).collect();
         }
         let is_gone =
-            |id: &ProgramId| !places.contains(id) && !self.is_removed(*id) && !self.programs[id.0].added;
+            |id: &ProgramId| !places.contains(id) && !self.is_removed(*id) && !self.programs[*id].added;
         let gone: Vec<ProgramId> = self.ids().filter(is_gone).collect();
-        let stayed: Vec<ProgramId> =
-            self.ids().filter(|id| self.programs[id.0].fate == Fate::Stays).collect();
+        let stayed: Vec<ProgramId> = self.ids().filter(|id| self.programs[*id].fate == Fate::Stays).collect();
         let mut counts = [0; 3];
         for (&place, spec) in places.iter().zip(specs) {
             // A server is nobody's program.
             let counted = u32::from(!spec.is_server());
             counts[self.take_in(place, spec, now, out) as usize] += counted;
             // The file knows it now.
-            self.programs[place.0].added = false;
+            self.programs[place].added = false;
         }
         // What was added comes after nobody who is gone.
         for program in &mut self.plan.programs {
@@ -73,7 +72,7 @@ impl Core {
         self.order_leaving(&stayed, &before);
         self.stop_leaving(now, out);
         let [same, changed, new] = counts;
-        let removed = gone.iter().filter(|id| !self.plan.programs[id.0].is_server()).count();
+        let removed = gone.iter().filter(|id| !self.plan.programs[**id].is_server()).count();
         let text = format!("read again: {same} the same, {changed} changed, {new} new, {removed} gone");
         self.note(now, None, text.clone());
         self.tell(Level::Info, text, out);
@@ -91,11 +90,11 @@ impl Core {
     }
 
     fn is_removed(&self, id: ProgramId) -> bool {
-        self.programs[id.0].fate == Fate::Removed
+        self.programs[id].fate == Fate::Removed
     }
 
     fn is_free(&self, id: ProgramId) -> bool {
-        self.is_removed(id) && self.programs[id.0].state == State::Ended
+        self.is_removed(id) && self.programs[id].state == State::Ended
     }
 
     pub(super) fn take_in(
@@ -114,14 +113,14 @@ impl Core {
             self.install(id, spec, out);
             return Change::New;
         }
-        if self.plan.programs[id.0] == spec && self.programs[id.0].fate == Fate::Stays {
+        if self.plan.programs[id] == spec && self.programs[id].fate == Fate::Stays {
             return Change::None;
         }
         // The order is the new plan's at once; everything else when the old program is gone.
-        self.plan.programs[id.0].after.clone_from(&spec.after);
+        self.plan.programs[id].after.clone_from(&spec.after);
         self.note(now, Some(id), "changed");
-        if self.programs[id.0].is_in_use() {
-            self.programs[id.0].fate = Fate::Replaced(Box::new(spec));
+        if self.programs[id].is_in_use() {
+            self.programs[id].fate = Fate::Replaced(Box::new(spec));
         } else {
             self.install(id, spec, out);
         }
@@ -130,12 +129,12 @@ impl Core {
 
     /// It stops when its turn to leave has come.
     pub(super) fn remove(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
-        self.programs[id.0].fate = Fate::Removed;
-        self.programs[id.0].hold = Hold::Free;
+        self.programs[id].fate = Fate::Removed;
+        self.programs[id].hold = Hold::Free;
         // Nobody comes after it any more, nor it after anybody.
-        self.plan.programs[id.0].after.clear();
+        self.plan.programs[id].after.clear();
         self.note(now, Some(id), "removed");
-        if !self.programs[id.0].is_in_use() {
+        if !self.programs[id].is_in_use() {
             self.give_up(id);
             out.push(Action::Forget(id));
         }
@@ -149,12 +148,12 @@ impl Core {
         for id in leaving {
             let dependents = before.dependents(id).iter().copied();
             let first: Vec<ProgramId> = dependents.filter(|id| self.is_leaving(*id)).collect();
-            self.programs[id.0].leaves_after = first;
+            self.programs[id].leaves_after = first;
         }
     }
 
     fn is_leaving(&self, id: ProgramId) -> bool {
-        let program = &self.programs[id.0];
+        let program = &self.programs[id];
         program.fate != Fate::Stays && program.is_in_use()
     }
 
@@ -165,46 +164,46 @@ impl Core {
 
     /// True for a program that is to leave, waits for nobody, and has not been told.
     pub(super) fn may_leave(&self, id: ProgramId) -> bool {
-        self.programs[id.0].is_untold() && self.shutdown.is_none() && self.is_its_turn_to_leave(id)
+        self.programs[id].is_untold() && self.shutdown.is_none() && self.is_its_turn_to_leave(id)
     }
 
     /// True for a program that is to leave when nobody who leaves before it is there any more.
     pub(super) fn is_its_turn_to_leave(&self, id: ProgramId) -> bool {
         let is_in_the_way = |other: &ProgramId| {
-            let other = &self.programs[other.0];
+            let other = &self.programs[*other];
             other.is_in_use() && !other.is_over()
         };
-        let program = &self.programs[id.0];
+        let program = &self.programs[id];
         program.fate != Fate::Stays && !program.leaves_after.iter().any(is_in_the_way)
     }
 
     /// Puts a new program in a place that nothing of the old one uses. What somebody has stopped stays stopped.
     pub(super) fn install(&mut self, id: ProgramId, spec: plan::Program, out: &mut Vec<Action>) {
-        let Program { hold, added, ref mut early, .. } = self.programs[id.0];
+        let Program { hold, added, ref mut early, .. } = self.programs[id];
         // They are for whoever starts now.
         let early = std::mem::take(early);
-        self.plan.programs[id.0] = spec;
-        self.programs[id.0] = Program { added, early, ..Program::new() };
+        self.plan.programs[id] = spec;
+        self.programs[id] = Program { added, early, ..Program::new() };
         out.push(Action::Forget(id));
         if hold == Hold::Stopped {
-            self.programs[id.0].hold = hold;
+            self.programs[id].hold = hold;
             self.give_up(id);
         }
     }
 
     /// Nothing of a program is left; its successor takes its place. False for one that stays what it is.
     pub(super) fn succeed(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) -> bool {
-        let fate = std::mem::replace(&mut self.programs[id.0].fate, Fate::Stays);
+        let fate = std::mem::replace(&mut self.programs[id].fate, Fate::Stays);
         if fate != Fate::Stays {
             // Whoever comes here next has nothing to do with them.
-            self.programs[id.0].leaves_after.clear();
+            self.programs[id].leaves_after.clear();
             self.programs.iter_mut().for_each(|other| other.leaves_after.retain(|before| *before != id));
         }
         match fate {
             Fate::Stays => return false,
             Fate::Removed => {
-                self.programs[id.0].fate = Fate::Removed;
-                self.programs[id.0].early.clear();
+                self.programs[id].fate = Fate::Removed;
+                self.programs[id].early.clear();
                 out.push(Action::Forget(id));
                 self.end_if_nobody_is_left(now, out);
             }

@@ -14,15 +14,15 @@ impl Core {
     /// A leader has ended: what now? Nothing is decided once a shutdown has begun.
     pub(super) fn decide(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
         self.stop_asking(id, out);
-        if self.shutdown.is_some() || self.programs[id.0].fate != Fate::Stays {
+        if self.shutdown.is_some() || self.programs[id].fate != Fate::Stays {
             return;
         }
-        if self.programs[id.0].hold != Hold::Free {
+        if self.programs[id].hold != Hold::Free {
             return self.held_leader_ended(id, now, out);
         }
         let is_failure = self.is_failure(id);
-        let spec = &self.plan.programs[id.0];
-        let program = &mut self.programs[id.0];
+        let spec = &self.plan.programs[id];
+        let program = &mut self.programs[id];
         if is_failure {
             program.readiness = Readiness::NotYet { until: None };
         } else if spec.oneshot {
@@ -34,7 +34,7 @@ impl Core {
             Restart::Always => !spec.oneshot || is_failure,
         };
         if wanted && self.may_restart(id, now, out) {
-            self.programs[id.0].restarting.planned = true;
+            self.programs[id].restarting.planned = true;
         } else {
             self.ended_for_good(id, now, out);
         }
@@ -43,8 +43,8 @@ impl Core {
     /// False for a program that ends again and again.
     #[inline(never)]
     fn may_restart(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) -> bool {
-        let backoff = self.plan.programs[id.0].backoff;
-        let program = &mut self.programs[id.0];
+        let backoff = self.plan.programs[id].backoff;
+        let program = &mut self.programs[id];
         let recent = &mut program.restarting.recent;
         recent.retain(|at| now.saturating_sub(*at) < backoff.within);
         if recent.len() >= usize::try_from(backoff.burst).unwrap_or(usize::MAX) {
@@ -65,17 +65,17 @@ impl Core {
 
     /// Nothing of it is left, so it may wait for its turn again.
     pub(super) fn restart_if_planned(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
-        let program = &mut self.programs[id.0];
+        let program = &mut self.programs[id];
         if !std::mem::take(&mut program.restarting.planned) || self.shutdown.is_some() {
             return;
         }
-        let backoff = self.plan.programs[id.0].backoff;
+        let backoff = self.plan.programs[id].backoff;
         let doubled = program.restarting.doubled;
         program.restarting.doubled = doubled.saturating_add(1);
         program.restarting.count = program.restarting.count.saturating_add(1);
         let wait = backoff.first.saturating_mul(1 << doubled.min(20)).min(backoff.max);
         let wait = self.jitter(wait);
-        let program = &mut self.programs[id.0];
+        let program = &mut self.programs[id];
         program.readiness = Readiness::NotYet { until: None };
         program.state = State::Waiting { not_before: now + wait, tries: 0 };
         if !self.end_if_it_waits_in_vain(id, now, out) {

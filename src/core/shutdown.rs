@@ -135,9 +135,9 @@ impl Core {
     ) {
         let shutdown = Shutdown {
             active: self.active(),
-            time_after: self.order.time_after(&self.plan.programs, |id| match self.programs[id.0].state {
+            time_after: self.order.time_after(&self.plan.programs, |id| match self.programs[id].state {
                 State::Running { .. } | State::Leaderless { pgid: None } => {
-                    self.plan.programs[id.0].patience_from(0)
+                    self.plan.programs[id].patience_from(0)
                 }
                 _ => Duration::ZERO,
             }),
@@ -208,7 +208,7 @@ impl Core {
         }
         self.give_up_those_who_wait(out);
         for id in self.ids() {
-            match self.programs[id.0].state {
+            match self.programs[id].state {
                 State::Running { .. } if self.is_now() => self.kill_now(id, now, out),
                 State::Running { .. } if self.is_its_turn(id) => self.begin_cascade(id, now, out),
                 State::Leaderless { pgid: None } if self.is_now() || self.is_its_turn(id) => self.seek(id),
@@ -234,11 +234,11 @@ impl Core {
     /// Before anybody's turn is looked at: they are in nobody's way.
     fn give_up_those_who_wait(&mut self, out: &mut Vec<Action>) {
         for id in self.ids() {
-            if !matches!(self.programs[id.0].state, State::Waiting { .. }) {
+            if !matches!(self.programs[id].state, State::Waiting { .. }) {
                 continue;
             }
             self.give_up(id);
-            if let Some(pid) = self.plan.programs[id.0].runs_as {
+            if let Some(pid) = self.plan.programs[id].runs_as {
                 let text = format_args!("is left by the last run, and nobody has looked for it (pid {pid})");
                 self.say(Level::Warn, id, text, out);
             }
@@ -260,14 +260,14 @@ impl Core {
         now: Moment,
         out: &mut Vec<Action>,
     ) {
-        if let (Some(signal), Some(pgid)) = (parting, self.programs[main.0].group()) {
+        if let (Some(signal), Some(pgid)) = (parting, self.programs[main].group()) {
             out.push(Action::Signal(main, Target::Group(pgid), signal));
         }
         self.finish(now, out);
     }
 
     pub(super) fn is_its_turn(&self, id: ProgramId) -> bool {
-        self.order.dependents(id).iter().all(|dependent| self.programs[dependent.0].is_over())
+        self.order.dependents(id).iter().all(|dependent| self.programs[*dependent].is_over())
     }
 
     fn is_nothing_left(&self) -> bool {
@@ -339,7 +339,7 @@ impl Core {
     fn code_without_exit(&self, main: ProgramId) -> i32 {
         let asked = self.shutdown.as_ref().filter(|shutdown| shutdown.reason == Reason::Asked);
         let received = asked.and_then(|shutdown| shutdown.received.as_ref());
-        match (self.programs[main.0].pid, received) {
+        match (self.programs[main].pid, received) {
             (Some(_), _) => 128 + Signal::KILL.number(),
             (None, Some(received)) => 128 + received.signal.number(),
             (None, None) => 1,

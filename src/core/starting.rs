@@ -27,21 +27,21 @@ impl Core {
     /// True if the program waits for nobody but the clock.
     pub(super) fn may_start(&self, id: ProgramId) -> bool {
         self.shutdown.is_none()
-            && matches!(self.programs[id.0].state, State::Waiting { .. })
-            && self.plan.programs[id.0].after.iter().all(|d| self.programs[d.0].is_ready_for_others())
+            && matches!(self.programs[id].state, State::Waiting { .. })
+            && self.plan.programs[id].after.iter().all(|d| self.programs[*d].is_ready_for_others())
             && self.has_no_leftovers_before(id)
             && self.is_session_free(id)
     }
 
     /// What a run before this one has left in tmux goes before anything new comes there, its server last.
     fn has_no_leftovers_before(&self, id: ProgramId) -> bool {
-        let is_there = |other: ProgramId| self.is_left(other) && self.programs[other.0].state != State::Ended;
-        let spec = &self.plan.programs[id.0];
+        let is_there = |other: ProgramId| self.is_left(other) && self.programs[other].state != State::Ended;
+        let spec = &self.plan.programs[id];
         match &spec.kind {
             Kind::Process => true,
             Kind::Agent(_) if self.is_left(id) => true,
             Kind::TmuxServer(_) if self.is_left(id) => {
-                !self.ids().any(|other| is_there(other) && self.plan.programs[other.0].is_agent())
+                !self.ids().any(|other| is_there(other) && self.plan.programs[other].is_agent())
             }
             Kind::Agent(_) | Kind::TmuxServer(_) => !self.ids().any(is_there),
         }
@@ -51,18 +51,18 @@ impl Core {
     fn is_session_free(&self, id: ProgramId) -> bool {
         let programs = &self.plan.programs;
         let is_in_the_way = |other: ProgramId| {
-            let state = &self.programs[other.0];
+            let state = &self.programs[other];
             other != id
-                && programs[other.0].is_in_session_of(&programs[id.0])
+                && programs[other].is_in_session_of(&programs[id])
                 && state.is_in_use()
                 && !state.is_over()
         };
-        !programs[id.0].is_agent() || !self.ids().any(is_in_the_way)
+        !programs[id].is_agent() || !self.ids().any(is_in_the_way)
     }
 
     /// True for what a run before this one has left, and nobody takes over.
     pub fn is_left(&self, id: ProgramId) -> bool {
-        self.plan.programs[id.0].runs_as.is_some() && self.programs[id.0].fate == Fate::Removed
+        self.plan.programs[id].runs_as.is_some() && self.programs[id].fate == Fate::Removed
     }
 
     /// Starts the next program whose turn it is. One at a time: its failure may be the end of everything, before the one
@@ -72,10 +72,10 @@ impl Core {
             return;
         }
         for id in self.order.dependencies_first() {
-            let State::Waiting { not_before, tries } = self.programs[id.0].state else { continue };
+            let State::Waiting { not_before, tries } = self.programs[id].state else { continue };
             if not_before <= now && self.may_start(id) {
                 self.starts_left -= 1;
-                self.programs[id.0].state = State::Starting { tries };
+                self.programs[id].state = State::Starting { tries };
                 self.expect_start_by_tmux(id, now);
                 return out.push(Action::Spawn(id));
             }
@@ -89,17 +89,17 @@ impl Core {
         now: Moment,
         out: &mut Vec<Action>,
     ) {
-        let State::Starting { tries } = self.programs[id.0].state else { return };
-        self.programs[id.0].call = None;
+        let State::Starting { tries } = self.programs[id].state else { return };
+        self.programs[id].call = None;
         match result {
             Ok(leader) => self.started(id, leader, now, out),
-            Err(_) if self.programs[id.0].fate != Fate::Stays => {
+            Err(_) if self.programs[id].fate != Fate::Stays => {
                 self.give_up(id);
                 self.record_soon(now);
                 self.succeed(id, now, out);
             }
             // Somebody has stopped it while tmux was asked to start it.
-            Err(_) if self.programs[id.0].hold == Hold::Stopped && !self.plan.programs[id.0].main => {
+            Err(_) if self.programs[id].hold == Hold::Stopped && !self.plan.programs[id].main => {
                 self.give_up(id);
             }
             // Others wait for it to be over.
@@ -109,10 +109,10 @@ impl Core {
             Err(failure)
                 if failure.kind == SpawnFailureKind::NoRoom
                     && tries + 1 < TRIES
-                    && self.programs[id.0].hold == Hold::Free =>
+                    && self.programs[id].hold == Hold::Free =>
             {
                 let wait = FIRST_RETRY.saturating_mul(1 << tries.min(16)).min(LONGEST_RETRY);
-                self.programs[id.0].state = State::Waiting { not_before: now + wait, tries: tries + 1 };
+                self.programs[id].state = State::Waiting { not_before: now + wait, tries: tries + 1 };
                 if tries == 0 {
                     self.say(Level::Warn, id, format_args!("{}; trying again", failure.message), out);
                 }
@@ -125,7 +125,7 @@ impl Core {
 
     fn started(&mut self, id: ProgramId, leader: Pid, now: Moment, out: &mut Vec<Action>) {
         let Some(pgid) = leader.group() else { return };
-        let program = &mut self.programs[id.0];
+        let program = &mut self.programs[id];
         program.state = State::Running { leader, pgid };
         program.pid = Some(leader);
         program.started_at = Some(now);
@@ -136,25 +136,25 @@ impl Core {
         program.masks = None;
         program.status = None;
         self.children.insert(leader, Child::Leader(id));
-        let is_taken_over = self.plan.programs[id.0].runs_as == Some(leader);
+        let is_taken_over = self.plan.programs[id].runs_as == Some(leader);
         let how = if is_taken_over { "taken over" } else { "started" };
         self.note(now, Some(id), how);
         self.say(Level::Info, id, format_args!("{how}, pid {leader}"), out);
-        let mut early = std::mem::take(&mut self.programs[id.0].early);
-        if self.plan.programs[id.0].main {
+        let mut early = std::mem::take(&mut self.programs[id].early);
+        if self.plan.programs[id].main {
             early.append(&mut self.early);
         }
         for signal in early {
             self.forward_to(id, signal, out);
         }
-        if self.programs[id.0].fate != Fate::Stays && self.shutdown.is_none() {
+        if self.programs[id].fate != Fate::Stays && self.shutdown.is_none() {
             self.record_soon(now);
             return self.stop_leaving(now, out);
         }
         if !self.is_left(id) {
-            self.plan.programs[id.0].runs_as = None;
+            self.plan.programs[id].runs_as = None;
         }
-        if is_taken_over && self.plan.programs[id.0].is_agent() {
+        if is_taken_over && self.plan.programs[id].is_agent() {
             // It has said so to somebody else, long ago.
             self.is_ready(id, now, out);
         } else {
@@ -170,7 +170,7 @@ impl Core {
     fn never_started(&mut self, id: ProgramId, failure: SpawnFailure, now: Moment, out: &mut Vec<Action>) {
         self.note(now, Some(id), timeline::COULD_NOT_START);
         self.say(Level::Error, id, &failure.message, out);
-        self.programs[id.0].failure = Some(failure);
+        self.programs[id].failure = Some(failure);
         self.give_up(id);
         self.ended_for_good(id, now, out);
     }
@@ -186,7 +186,7 @@ impl Core {
         let mut waiting_for = vec![id];
         while let Some(missing) = waiting_for.pop() {
             for dependent in self.order.dependents(missing).to_vec() {
-                if matches!(self.programs[dependent.0].state, State::Waiting { .. }) {
+                if matches!(self.programs[dependent].state, State::Waiting { .. }) {
                     self.give_up(dependent);
                     let event = format!("{}{} is missing", timeline::NOT_STARTED, self.name(missing));
                     self.note(now, Some(dependent), event);
@@ -206,7 +206,7 @@ impl Core {
     /// True for a program that will not come back and was not ready, so that nobody can come after it. What it has left
     /// behind may still be there.
     pub(super) fn is_lost(&self, id: ProgramId) -> bool {
-        let program = &self.programs[id.0];
+        let program = &self.programs[id];
         program.has_no_future() && program.hold == Hold::Free && program.readiness != Readiness::Ready
     }
 
@@ -217,10 +217,10 @@ impl Core {
         now: Moment,
         out: &mut Vec<Action>,
     ) -> bool {
-        let Some(lost) = self.plan.programs[id.0].after.iter().copied().find(|d| self.is_lost(*d)) else {
+        let Some(lost) = self.plan.programs[id].after.iter().copied().find(|d| self.is_lost(*d)) else {
             return false;
         };
-        let again = if self.programs[id.0].started_at.is_some() { "restarted" } else { "started" };
+        let again = if self.programs[id].started_at.is_some() { "restarted" } else { "started" };
         let text = format!("not {again}: it comes after {}, which will not be ready", self.name(lost));
         self.say(Level::Error, id, &text, out);
         self.give_up(id);
@@ -230,7 +230,7 @@ impl Core {
 
     /// Ends a program that never ran.
     pub(super) fn give_up(&mut self, id: ProgramId) {
-        self.programs[id.0].state = State::Ended;
+        self.programs[id].state = State::Ended;
     }
 }
 

@@ -26,7 +26,7 @@ impl Core {
     /// Takes the first step against a program of which something is alive.
     pub(super) fn begin_cascade(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
         self.stop_asking(id, out);
-        let program = &mut self.programs[id.0];
+        let program = &mut self.programs[id];
         if !program.is_there() {
             return;
         }
@@ -39,8 +39,8 @@ impl Core {
 
     /// Goes on to the next step, or gives the program up if SIGKILL was the last.
     pub(super) fn next_step(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
-        let State::Stopping { leader, cascade, .. } = self.programs[id.0].state else { return };
-        let was_for_leader = self.programs[id.0].last_taken().is_some_and(StoppedBy::is_for_leader);
+        let State::Stopping { leader, cascade, .. } = self.programs[id].state else { return };
+        let was_for_leader = self.programs[id].last_taken().is_some_and(StoppedBy::is_for_leader);
         if leader.is_none() && was_for_leader {
             self.go_on_without_leader(id, now, out);
         } else {
@@ -50,8 +50,8 @@ impl Core {
 
     /// Goes to the SIGKILL at once.
     pub(super) fn kill_now(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
-        let kill = self.plan.programs[id.0].kill_step();
-        match self.programs[id.0].state {
+        let kill = self.plan.programs[id].kill_step();
+        match self.programs[id].state {
             State::Stopping { cascade, .. } if cascade.step >= kill => {}
             State::Stopping { leader: None, pgid: None, .. } | State::Leaderless { pgid: None } => {
                 // They are killed when it is known who they are, if anybody is.
@@ -80,9 +80,9 @@ impl Core {
     ) {
         self.stop_asking(id, out);
         self.cut_stop_command(id, out);
-        let kill = self.plan.programs[id.0].kill_step();
+        let kill = self.plan.programs[id].kill_step();
         let cascade = Cascade { step: kill, ..Cascade::default() };
-        self.programs[id.0].state = State::Stopping { leader, pgid, cascade };
+        self.programs[id].state = State::Stopping { leader, pgid, cascade };
         self.enter_step(id, kill, now, out);
     }
 
@@ -91,16 +91,16 @@ impl Core {
             // A step may be due the moment it begins: a budget that is used up leaves no waits. What is asked of others
             // is answered first, though.
             while let State::Stopping { cascade: Cascade { until: Some(until), .. }, .. } =
-                self.programs[id.0].state
+                self.programs[id].state
                 && until <= now
             {
-                if self.programs[id.0].is_sought {
+                if self.programs[id].is_sought {
                     // Perhaps nothing is left that would be late.
                     self.seek_from = Moment::ZERO;
                     break;
                 }
                 self.next_step(id, now, out);
-                if self.programs[id.0].last_taken().is_some_and(StoppedBy::is_for_leader) {
+                if self.programs[id].last_taken().is_some_and(StoppedBy::is_for_leader) {
                     break;
                 }
             }
@@ -109,11 +109,11 @@ impl Core {
 
     pub(super) fn enter_step(&mut self, id: ProgramId, step: usize, now: Moment, out: &mut Vec<Action>) {
         self.cut_stop_command(id, out);
-        self.programs[id.0].close_last_step(now);
-        let State::Stopping { leader, .. } = self.programs[id.0].state else { return };
+        self.programs[id].close_last_step(now);
+        let State::Stopping { leader, .. } = self.programs[id].state else { return };
         self.inspect_if_late(id, leader, out);
-        let killed = self.programs[id.0].last_taken() == Some(StoppedBy::KILL);
-        let written = self.plan.programs[id.0].stop.get(step).map(|step| step.action.clone());
+        let killed = self.programs[id].last_taken() == Some(StoppedBy::KILL);
+        let written = self.plan.programs[id].stop.get(step).map(|step| step.action.clone());
         let what = match written {
             _ if killed => return self.survived(id, now, out),
             Some(StepAction::Run(_) | StepAction::Stdin(_) | StepAction::Keys(_)) if leader.is_none() => {
@@ -129,7 +129,7 @@ impl Core {
             None if self.is_now() => StoppedBy::KILL,
             None => return self.wait_for_ever(id),
         };
-        let wait = self.plan.programs[id.0].stop.get(step).map_or(KILL_WAIT, |step| step.wait);
+        let wait = self.plan.programs[id].stop.get(step).map_or(KILL_WAIT, |step| step.wait);
         self.take_step(id, step, what, wait, now, out);
     }
 
@@ -143,16 +143,15 @@ impl Core {
         now: Moment,
         out: &mut Vec<Action>,
     ) {
-        let State::Stopping { leader, pgid, cascade: Cascade { probe, .. } } = self.programs[id.0].state
-        else {
+        let State::Stopping { leader, pgid, cascade: Cascade { probe, .. } } = self.programs[id].state else {
             return;
         };
         let until = self.step_ends(id, step, what, wait, now);
         let is_alone = || matches!(self.target(id), Some(Target::Leader(_)));
         let for_leader = what.is_for_leader() || (what != StoppedBy::KILL && is_alone());
         let cascade = Cascade { step, until, command: None, for_leader, probe };
-        self.programs[id.0].state = State::Stopping { leader, pgid, cascade };
-        self.programs[id.0].taken.push(Taken { what, at: now, until: None });
+        self.programs[id].state = State::Stopping { leader, pgid, cascade };
+        self.programs[id].taken.push(Taken { what, at: now, until: None });
         self.note(now, Some(id), what.to_string());
         match what {
             StoppedBy::Run | StoppedBy::Keys => out.push(Action::RunStep(id, step)),
@@ -170,7 +169,7 @@ impl Core {
     /// with that signal, and on which others it would have ended by itself, explains the shutdown.
     fn inspect_if_late(&self, id: ProgramId, leader: Option<Pid>, out: &mut Vec<Action>) {
         let is_polite = |taken: &Taken| taken.what.polite().is_some();
-        let taken = &self.programs[id.0].taken;
+        let taken = &self.programs[id].taken;
         let is_first = taken.iter().position(is_polite).is_some_and(|place| place + 1 == taken.len());
         if is_first && let Some(pid) = leader {
             out.push(Action::Inspect(id, pid));
@@ -183,7 +182,7 @@ impl Core {
             out.push(Action::Signal(id, target, signal));
             if let Target::Group(pgid) = target
                 && signal == Signal::TERM
-                && self.plan.programs[id.0].is_agent()
+                && self.plan.programs[id].is_agent()
             {
                 out.push(Action::HangUp(id, pgid));
             }
@@ -213,7 +212,7 @@ impl Core {
             let own = own.max(SHORTEST_KILL_WAIT);
             return Some(now + left.map_or(own, |left| own.min(left)));
         }
-        if step + 1 == self.plan.programs[id.0].stop.len() {
+        if step + 1 == self.plan.programs[id].stop.len() {
             return None;
         }
         now.checked_add(share::wait(own, self.need_after(id, step), self.time_to_kill(now)))
@@ -222,17 +221,17 @@ impl Core {
     /// What the steps after this one, and the programs after this one, need until their SIGKILLs.
     fn need_after(&self, id: ProgramId, step: usize) -> Duration {
         let others = self.shutdown.as_ref().map_or(Duration::ZERO, |s| s.time_after[id.0]);
-        self.plan.programs[id.0].patience_from(step + 1).saturating_add(others)
+        self.plan.programs[id].patience_from(step + 1).saturating_add(others)
     }
 
     /// Cuts the waits of cascades that began before the shutdown did.
     pub(super) fn squeeze_running_cascades(&mut self, now: Moment) {
         for id in self.ids() {
-            let State::Stopping { cascade, .. } = self.programs[id.0].state else { continue };
+            let State::Stopping { cascade, .. } = self.programs[id].state else { continue };
             let Some(until) = cascade.until else { continue };
             let need_after = self.need_after(id, cascade.step);
             let wait = share::wait(until.saturating_sub(now), need_after, self.time_to_kill(now));
-            if let State::Stopping { cascade, .. } = &mut self.programs[id.0].state {
+            if let State::Stopping { cascade, .. } = &mut self.programs[id].state {
                 cascade.until = Some(now + wait);
             }
         }
@@ -245,7 +244,7 @@ impl Core {
         now: Moment,
         out: &mut Vec<Action>,
     ) {
-        let State::Stopping { cascade, .. } = &mut self.programs[id.0].state else { return };
+        let State::Stopping { cascade, .. } = &mut self.programs[id].state else { return };
         if let Some(pid) = pid {
             cascade.command = Some(pid);
             self.children.insert(pid, Child::StopCommand(id));
@@ -256,7 +255,7 @@ impl Core {
 
     /// True if its step was still under way.
     pub(super) fn forget_stop_command(&mut self, id: ProgramId, pid: Pid) -> bool {
-        let State::Stopping { cascade, .. } = &mut self.programs[id.0].state else { return false };
+        let State::Stopping { cascade, .. } = &mut self.programs[id].state else { return false };
         cascade.command.take_if(|command| *command == pid).is_some()
     }
 
@@ -273,7 +272,7 @@ impl Core {
         self.note(now, Some(id), format!("{STOP_COMMAND}{exit}"));
         self.say(Level::Warn, id, format_args!("its stop command {exit}"), out);
         // Without a leader there may be nothing left to stop; the probe will tell.
-        if self.programs[id.0].leader().is_some() {
+        if self.programs[id].leader().is_some() {
             self.next_step(id, now, out);
         }
     }
@@ -285,7 +284,7 @@ impl Core {
         now: Moment,
         out: &mut Vec<Action>,
     ) {
-        let asked = self.programs[id.0].last_taken() == Some(StoppedBy::Stdin);
+        let asked = self.programs[id].last_taken() == Some(StoppedBy::Stdin);
         if asked && !written {
             self.say(Level::Warn, id, "its standard input takes nothing", out);
             self.next_step(id, now, out);
@@ -294,7 +293,7 @@ impl Core {
 
     /// Those whom a leader has left may end without anybody telling: their parent may be somebody else.
     pub(super) fn probe_later(&mut self, id: ProgramId, now: Moment) {
-        if let State::Stopping { cascade, .. } = &mut self.programs[id.0].state {
+        if let State::Stopping { cascade, .. } = &mut self.programs[id].state {
             cascade.probe.get_or_insert(NextProbe { at: now + FIRST_PROBE, waited: FIRST_PROBE });
         }
     }
@@ -313,7 +312,7 @@ impl Core {
     }
 
     pub(super) fn cut_stop_command(&mut self, id: ProgramId, out: &mut Vec<Action>) {
-        if let State::Stopping { cascade, .. } = &mut self.programs[id.0].state
+        if let State::Stopping { cascade, .. } = &mut self.programs[id].state
             && let Some(pgid) = cascade.command.take().and_then(Pid::group)
         {
             out.push(Action::KillCommand(pgid));
@@ -321,15 +320,15 @@ impl Core {
     }
 
     fn wait_for_ever(&mut self, id: ProgramId) {
-        if let State::Stopping { cascade, .. } = &mut self.programs[id.0].state {
+        if let State::Stopping { cascade, .. } = &mut self.programs[id].state {
             cascade.until = None;
         }
     }
 
     fn survived(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
-        let State::Stopping { leader, pgid, .. } = self.programs[id.0].state else { return };
-        self.programs[id.0].state = State::Survived { leader, pgid };
-        self.programs[id.0].stopped_by = Some(StoppedBy::Nothing);
+        let State::Stopping { leader, pgid, .. } = self.programs[id].state else { return };
+        self.programs[id].state = State::Survived { leader, pgid };
+        self.programs[id].stopped_by = Some(StoppedBy::Nothing);
         self.note(now, Some(id), "survived SIGKILL");
         self.say(Level::Error, id, "is still there after SIGKILL", out);
         self.record_soon(now);

@@ -20,18 +20,18 @@ impl Core {
     /// Takes a promise, in place of one before; no time at all takes that back.
     pub(super) fn set_watchdog(&mut self, id: ProgramId, every: Duration, now: Moment) {
         let until = now.checked_add(every).filter(|_| !every.is_zero());
-        self.programs[id.0].watchdog = until.map(|until| Watchdog { every, until });
+        self.programs[id].watchdog = until.map(|until| Watchdog { every, until });
     }
 
     /// It is alive.
     pub(super) fn feed_watchdog(&mut self, id: ProgramId, now: Moment) {
-        if let Some(Watchdog { every, .. }) = self.programs[id.0].watchdog {
+        if let Some(Watchdog { every, .. }) = self.programs[id].watchdog {
             self.set_watchdog(id, every, now);
         }
     }
 
     pub(super) fn is_silent(&self, id: ProgramId, now: Moment) -> bool {
-        self.programs[id.0].watchdog.is_some_and(|watchdog| watchdog.until <= now)
+        self.programs[id].watchdog.is_some_and(|watchdog| watchdog.until <= now)
     }
 }
 

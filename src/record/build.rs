@@ -74,7 +74,7 @@ pub fn build(core: &Core, last_lines: &LastLines<'_>, clock: Clock, now: Moment)
 }
 
 fn name(core: &Core, id: ProgramId) -> String {
-    core.plan().programs[id.0].name.clone()
+    core.plan().programs[id].name.clone()
 }
 
 fn strays(core: &Core, shutdown: &Shutdown) -> Vec<Stray> {
@@ -149,7 +149,7 @@ impl From<process::Exit> for Exit {
 
 /// Without servers, which are no programs for people.
 fn names_of(core: &Core, ids: &[ProgramId]) -> Vec<String> {
-    let specs = ids.iter().map(|id| &core.plan().programs[id.0]);
+    let specs = ids.iter().map(|id| &core.plan().programs[*id]);
     specs.filter(|spec| !spec.is_server()).map(|spec| spec.name.clone()).collect()
 }
 

@@ -74,19 +74,19 @@ impl Runtime {
 
     /// The way into a program's cgroup, if it has one.
     pub(super) fn entrance(&self, id: ProgramId) -> Option<File> {
-        self.marks.cgroups()?.entrance(&self.core.plan().programs[id.0].name)
+        self.marks.cgroups()?.entrance(&self.core.plan().programs[id].name)
     }
 
     /// It stays while somebody is in it.
     pub(super) fn remove_cgroup(&self, id: ProgramId) {
         if let Some(cgroups) = self.marks.cgroups() {
-            cgroups.remove_of(&self.core.plan().programs[id.0].name);
+            cgroups.remove_of(&self.core.plan().programs[id].name);
         }
     }
 
     /// What a program's processes carry, if they carry anything.
     pub(super) fn mark(&self, id: ProgramId) -> Option<(OsString, OsString)> {
         let plan = self.core.plan();
-        plan.marks_programs.then(|| self.marks.variable(&plan.programs[id.0].name))
+        plan.marks_programs.then(|| self.marks.variable(&plan.programs[id].name))
     }
 }

@@ -17,7 +17,7 @@ impl Runtime {
         let programs = &self.core.plan().programs;
         let prefixed = programs.iter().filter(|program| program.launch.output == Output::Prefix);
         let width = prefixed.map(|program| program.name.len()).max().unwrap_or(0);
-        self.outputs.open(id, &programs[id.0], width, &mut self.poller)
+        self.outputs.open(id, &programs[id], width, &mut self.poller)
     }
 
     /// The last lines of programs that are over do not wait for others who still hold their pipes.

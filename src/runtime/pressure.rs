@@ -97,7 +97,7 @@ impl Runtime {
     fn warn_of_pressure(&self, count: &Count) {
         let most = members::most_tasks(&self.realm, &self.families(), &self.marks);
         let who = most.map(|(id, tasks)| match id {
-            Some(id) => format!("{} has the most, {tasks}; ", self.core.plan().programs[id.0].name),
+            Some(id) => format!("{} has the most, {tasks}; ", self.core.plan().programs[id].name),
             None => format!("those that nobody manages have the most, {tasks}; "),
         });
         log::warn!(

@@ -22,7 +22,7 @@ impl Runtime {
         let voice = self
             .give_voice(id)
             .map_err(|errno| spawn::refused("cannot open what it says that it is ready by", errno))?;
-        let launch = &self.core.plan().programs[id.0].launch;
+        let launch = &self.core.plan().programs[id].launch;
         let variables: Vec<_> = voice.environment.into_iter().chain(self.mark(id)).collect();
         let cgroup = self.entrance(id);
         let stdin =

@@ -45,7 +45,7 @@ impl Runtime {
         count: Option<usize>,
         is_following: bool,
     ) -> Result<Vec<String>, String> {
-        let spec = &self.core.plan().programs[id.0];
+        let spec = &self.core.plan().programs[id];
         let name = &spec.name;
         let unseen = |why| format!("{name}: {why}; set output = \"prefix\", \"json\" or {{ file = \"..\" }}");
         let mut lines = self.outputs.last_lines(id);
@@ -117,7 +117,7 @@ impl Runtime {
     /// How somebody can see a program's terminal.
     pub(super) fn attach(&mut self, index: usize, name: &str, now: Moment) -> Served {
         let argv = self.find(name).and_then(|id| {
-            let spec = &self.core.plan().programs[id.0];
+            let spec = &self.core.plan().programs[id];
             let argv =
                 super::status::attach(spec).ok_or_else(|| format!("{name} is not in a tmux session"))?;
             let is_there = self.core.program(id).is_some_and(Program::is_there);

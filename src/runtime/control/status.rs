@@ -139,7 +139,7 @@ fn waits_for(core: &Core, spec: &plan::Program, program: &Program) -> Vec<String
         .after
         .iter()
         .filter(|id| is_waiting && core.program(**id).is_some_and(|other| !other.is_ready_for_others()));
-    missing.map(|id| core.plan().programs[id.0].name.clone()).collect()
+    missing.map(|id| core.plan().programs[*id].name.clone()).collect()
 }
 
 /// Why a program is not what it should be, in a few words.
