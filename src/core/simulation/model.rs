@@ -134,6 +134,11 @@ impl Model {
         }
     }
 
+    /// Everything stops already, for a reason that is not the model's own.
+    pub(super) fn hear_of_shutdown(&mut self, reason: Option<Reason>) {
+        self.reason = self.reason.or(reason);
+    }
+
     fn leader_ended(&mut self, index: usize, exit: Exit, around: Circumstances) {
         self.exits[index] = Some(exit);
         self.fates[index] = Fate::Ended;

@@ -260,6 +260,10 @@ impl Checker {
     pub(super) fn before_step(&mut self, event: &Event, core: &Core, now: Moment, tries: usize) {
         self.rules.before_step(core);
         let around = Circumstances { plan: core.plan(), now, before: &self.rules.before, tries };
+        if self.has_reloaded {
+            // The model does not follow what a reload has replaced; that everything stops for it, it has to be told.
+            self.model.hear_of_shutdown(core.shutdown().map(|shutdown| shutdown.reason));
+        }
         if !self.has_reloaded || matches!(event, Event::Signal(_)) {
             self.model.observe(event, around);
         }
