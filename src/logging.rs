@@ -40,9 +40,10 @@ impl Log for Late {
 pub fn start(filter: &str) {
     let understood = if is_level(filter) { Ok(()) } else { understand(filter) };
     let filter = if understood.is_ok() { filter } else { DEFAULT };
-    if LATE.filter.set(filter.to_owned()).is_ok() && log::set_logger(&LATE).is_ok() {
-        log::set_max_level(if is_level(filter) { loudest(filter) } else { LATE.logger().filter() });
+    if LATE.filter.set(filter.to_owned()).is_err() || log::set_logger(&LATE).is_err() {
+        return;
     }
+    log::set_max_level(if is_level(filter) { loudest(filter) } else { LATE.logger().filter() });
     if let Err(why) = understood {
         log::warn!("RUNINIT_LOG: {why}; taken for {DEFAULT:?}");
     }

@@ -59,6 +59,7 @@ fn run_plan(options: Options) -> u8 {
     }
 }
 
+/// Apart from [`run`], whose frame lies below the loop's as long as that lasts.
 #[inline(never)]
 fn answer(command: Command, environment: &cli::Environment<'_>) -> u8 {
     match command {

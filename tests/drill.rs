@@ -121,9 +121,13 @@ fn one_that_fails_before_the_stop_fails_it() -> Tested {
     fails(never, &["--ready-within", "300ms"], &["not ready within 300ms: db"])?;
     // Before its runinit listens, which as PID 1 would never hear of a signal.
     fails(never, &["--ready-within", "1ns"], &["not ready within 1ns: db"])?;
-    let welcome = failing.replace("exit 3'", "exit 3'\nsuccess_codes = [0, 3]");
-    let (code, said) = drilled(&welcome, &[])?;
-    ensure!(code == Some(0), "{said}");
+    let killed = failing.replace("exit 3'", "kill $$; sleep 100'");
+    fails(&killed, &[], &["before the stop: job: died of SIGTERM"])?;
+    for (failing, code) in [(failing, 3), (killed.as_str(), 143)] {
+        let welcome = failing.replace("oneshot", &format!("success_codes = [0, {code}]\noneshot"));
+        let (code, said) = drilled(&welcome, &[])?;
+        ensure!(code == Some(0), "{said}");
+    }
     Ok(())
 }
 

@@ -13,7 +13,6 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Every subcommand of this kind.
 /// Answers that come at once come within this, or something is wrong.
 const SOON: Duration = Duration::from_secs(5);
 

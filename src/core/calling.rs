@@ -33,7 +33,7 @@ impl Program {
 impl Core {
     /// A start in which tmux has a part is answered later.
     pub(super) fn expect_start_by_tmux(&mut self, id: ProgramId, now: Moment) {
-        if self.plan.programs[id.0].kind != Kind::Process {
+        if self.plan.programs[id].kind != Kind::Process {
             self.expect(id, Question::Start, now);
         }
     }
@@ -41,7 +41,7 @@ impl Core {
     fn expect(&mut self, id: ProgramId, question: Question, now: Moment) {
         let until = now + self.patience(now);
         let call = Call { question, command: None, until, again: None, waited: FIRST_AGAIN / 2 };
-        self.programs[id.0].call = Some(call);
+        self.programs[id].call = Some(call);
     }
 
     fn patience(&self, now: Moment) -> Duration {
@@ -70,7 +70,7 @@ impl Core {
         now: Moment,
         out: &mut Vec<Action>,
     ) {
-        let Some(call) = &mut self.programs[id.0].call else { return };
+        let Some(call) = &mut self.programs[id].call else { return };
         match command {
             Some(pid) => {
                 call.command = Some(pid);
@@ -82,20 +82,20 @@ impl Core {
 
     /// True if its answer was still awaited.
     pub(super) fn forget_client(&mut self, id: ProgramId, pid: Pid) -> bool {
-        let Some(call) = &mut self.programs[id.0].call else { return false };
+        let Some(call) = &mut self.programs[id].call else { return false };
         call.command.take_if(|command| *command == pid).is_some()
     }
 
     /// The answer is not awaited any longer.
     pub(super) fn cut_call(&mut self, id: ProgramId, out: &mut Vec<Action>) {
-        let command = self.programs[id.0].call.take().and_then(|call| call.command);
+        let command = self.programs[id].call.take().and_then(|call| call.command);
         if let Some(pgid) = command.and_then(Pid::group) {
             out.push(Action::KillCommand(pgid));
         }
     }
 
     fn ask_again(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
-        let Some(call) = &mut self.programs[id.0].call else { return };
+        let Some(call) = &mut self.programs[id].call else { return };
         if call.question == Question::Start {
             // A start is tried again by the rules of starts.
             return self.give_up_call(id, now, out);
@@ -109,7 +109,7 @@ impl Core {
 
     pub(super) fn call_again_or_give_up(&mut self, now: Moment, out: &mut Vec<Action>) {
         for id in self.ids() {
-            let Some(call) = &mut self.programs[id.0].call else { continue };
+            let Some(call) = &mut self.programs[id].call else { continue };
             if call.until <= now {
                 self.give_up_call(id, now, out);
             } else if call.again.is_some_and(|again| again <= now) {
@@ -120,7 +120,7 @@ impl Core {
     }
 
     fn give_up_call(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
-        let Some(question) = self.programs[id.0].call.map(|call| call.question) else { return };
+        let Some(question) = self.programs[id].call.map(|call| call.question) else { return };
         self.cut_call(id, out);
         self.note(now, Some(id), "tmux does not answer");
         self.record_soon(now);
@@ -140,18 +140,18 @@ impl Core {
 
     /// The leader of a program that is not runinit's own child has ended.
     pub(super) fn on_pane_ended(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
-        let program = &self.programs[id.0];
-        if self.plan.programs[id.0].is_server() {
+        let program = &self.programs[id];
+        if self.plan.programs[id].is_server() {
             // Taken over from a run before this one; nobody is there who knew more.
             return self.end_is_known(id, Ended::Unknown, now, out);
         }
-        if self.plan.programs[id.0].is_agent() && program.leader().is_some() && program.call.is_none() {
+        if self.plan.programs[id].is_agent() && program.leader().is_some() && program.call.is_none() {
             self.call(id, Question::End, now, out);
         }
     }
 
     pub(super) fn on_end_told(&mut self, id: ProgramId, ended: Ended, now: Moment, out: &mut Vec<Action>) {
-        if self.programs[id.0].call.is_none_or(|call| call.question != Question::End) {
+        if self.programs[id].call.is_none_or(|call| call.question != Question::End) {
             return;
         }
         match ended {
@@ -161,7 +161,7 @@ impl Core {
     }
 
     fn end_is_known(&mut self, id: ProgramId, ended: Ended, now: Moment, out: &mut Vec<Action>) {
-        let Some(leader) = self.programs[id.0].leader() else { return };
+        let Some(leader) = self.programs[id].leader() else { return };
         if self.children.get(&leader) == Some(&Child::Leader(id)) {
             self.children.remove(&leader);
         }
@@ -170,7 +170,7 @@ impl Core {
             Ended::Unknown | Ended::NotYet => None,
         };
         self.leader_ended(id, exit, now, out);
-        if let Some(pgid) = self.programs[id.0].group().filter(|_| !self.finished) {
+        if let Some(pgid) = self.programs[id].group().filter(|_| !self.finished) {
             out.push(Action::Probe(id, pgid));
         }
     }
@@ -181,11 +181,11 @@ impl Core {
     }
 
     pub(super) fn on_closed(&mut self, id: ProgramId, is_closed: bool, now: Moment, out: &mut Vec<Action>) {
-        if self.programs[id.0].state != State::Closing {
+        if self.programs[id].state != State::Closing {
             return;
         }
         if is_closed {
-            self.programs[id.0].call = None;
+            self.programs[id].call = None;
             self.record_soon(now);
             self.is_gone(id, now, out);
         } else {
@@ -197,11 +197,11 @@ impl Core {
     pub(super) fn stop_without_terminal(&mut self, now: Moment, out: &mut Vec<Action>) {
         for id in self.ids() {
             let is_gone = |server: &ProgramId| {
-                self.plan.programs[server.0].is_server() && self.programs[server.0].leader().is_none()
+                self.plan.programs[*server].is_server() && self.programs[*server].leader().is_none()
             };
-            let spec = &self.plan.programs[id.0];
+            let spec = &self.plan.programs[id];
             let is_alone = spec.is_agent() && spec.after.iter().any(is_gone);
-            if is_alone && matches!(self.programs[id.0].state, State::Running { .. }) {
+            if is_alone && matches!(self.programs[id].state, State::Running { .. }) {
                 self.stop_for(id, Fault::NoTerminal, now, out);
             }
         }

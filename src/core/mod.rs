@@ -1,8 +1,8 @@
 //! What to do. Pure: a state, an event and the time in, actions out.
 //!
-//! [`Core::step`] is the only way in, as long as no bug is met. It never looks at a clock, a file or a process; the runtime turns what happened
-//! into [`Event`]s and does what the [`Action`]s say. The next deadline is read off the state ([`Core::deadline`]),
-//! never kept beside it.
+//! [`Core::step`] is the only way in, as long as no bug is met. It never looks at a clock, a file or a process; the
+//! runtime turns what happened into [`Event`]s and does what the [`Action`]s say. The next deadline is read off the state
+//! ([`Core::deadline`]), never kept beside it.
 //!
 //! | rule                                              | file          |
 //! |---------------------------------------------------|---------------|
@@ -96,8 +96,8 @@ pub struct Core {
     children: BTreeMap<process::Pid, Child>,
     shutdown: Option<Shutdown>,
     cleaning: Cleaning,
-    /// Signals that came before the main program could be started; each is kept once. They are for the one that is main when it
-    /// starts: a reload may make that another.
+    /// Signals that came before the main program could be started; each is kept once. They are for the one that is main
+    /// when it starts: a reload may make that another.
     early: BTreeSet<Signal>,
     reaped: ReapCount,
     /// The state of the jitter.

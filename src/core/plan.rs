@@ -19,16 +19,17 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProgramId(pub usize);
 
-impl Index<ProgramId> for Vec<Program> {
-    type Output = Program;
+/// Whatever there is one of for each program, in the programs' order.
+impl<T> Index<ProgramId> for Vec<T> {
+    type Output = T;
 
-    fn index(&self, id: ProgramId) -> &Program {
+    fn index(&self, id: ProgramId) -> &T {
         &self[id.0]
     }
 }
 
-impl IndexMut<ProgramId> for Vec<Program> {
-    fn index_mut(&mut self, id: ProgramId) -> &mut Program {
+impl<T> IndexMut<ProgramId> for Vec<T> {
+    fn index_mut(&mut self, id: ProgramId) -> &mut T {
         &mut self[id.0]
     }
 }

@@ -28,7 +28,6 @@ use super::signal::Signal;
 use super::watchdog::Watchdog;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::ops::{Index, IndexMut};
 use std::time::Duration;
 
 /// Where a program is in its life. The table is in the [module's](self) text.
@@ -341,20 +340,6 @@ pub struct Restarting {
     pub doubled: u32,
     /// It ended more often than it may: it has failed for good, however it ended last.
     pub is_used_up: bool,
-}
-
-impl Index<ProgramId> for Vec<Program> {
-    type Output = Program;
-
-    fn index(&self, id: ProgramId) -> &Program {
-        &self[id.0]
-    }
-}
-
-impl IndexMut<ProgramId> for Vec<Program> {
-    fn index_mut(&mut self, id: ProgramId) -> &mut Program {
-        &mut self[id.0]
-    }
 }
 
 impl Program {

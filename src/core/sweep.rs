@@ -173,7 +173,7 @@ impl Core {
     /// Nobody is left at all, so nobody is of any group, whether its end was told or not.
     fn groups_are_empty(&mut self, now: Moment, out: &mut Vec<Action>) {
         for id in self.ids() {
-            let program = &self.programs[id.0];
+            let program = &self.programs[id];
             if program.leader().is_none() && program.is_there() {
                 self.nothing_is_left(id, now, out);
             }
@@ -207,7 +207,7 @@ impl Core {
             let is_command = other.pgid.is_some_and(|pgid| {
                 Pid::new(pgid.number()).is_some_and(|leader| self.children.contains_key(&leader))
             });
-            let is_escapee = other.program.is_some_and(|id| !self.programs[id.0].is_over());
+            let is_escapee = other.program.is_some_and(|id| !self.programs[id].is_over());
             let is_managed =
                 is_command || is_escapee || other.pgid.is_some_and(|pgid| managed.contains(&pgid));
             let was_told = strays.sent(other.pid) == Some(signal);

@@ -80,13 +80,12 @@ fn is_used_up(record: &Record) -> bool {
 
 /// Who failed before the shutdown, and how.
 fn failures<'a>(record: &'a Record, plan: &Plan) -> Vec<(&'a str, &'a str)> {
-    let is_success = |name: &str, code: u8| {
+    let is_success = |name: &str, exit: Exit| {
         let program = plan.programs.iter().find(|program| program.name == name);
-        program.is_some_and(|program| program.success_codes.contains(&code.into()))
+        program.is_some_and(|program| program.success_codes.contains(&exit.code()))
     };
     let is_failure = |name: &str, event: &str| match Exit::told_by(event) {
-        Some(Exit::Code(code)) => !is_success(name, code),
-        Some(Exit::Signal(_)) => true,
+        Some(exit) => !is_success(name, exit),
         None => {
             [COULD_NOT_START, ENDED_SOMEHOW].contains(&event)
                 || event.starts_with(NOT_STARTED)

@@ -32,7 +32,7 @@ impl Realm {
     }
 
     /// This process.
-    pub(super) fn own(&self) -> Pid {
+    pub fn own(&self) -> Pid {
         self.own
     }
 

@@ -74,7 +74,7 @@ impl Runtime {
         Ok(Errand {
             hygiene,
             lasts,
-            init: self.own.number(),
+            init: self.realm.own().number(),
             is_last: occasion == Occasion::End,
             own_sessions: names(self.core.programs().map(|(_, spec, _)| spec)),
             ended_sessions: ended_sessions(&self.core),

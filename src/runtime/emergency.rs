@@ -84,7 +84,7 @@ impl Runtime {
                 let _ = kill::process(pid, Signal::CONT);
             }
         }
-        if left.blind && asked.insert(self.own) {
+        if left.blind && asked.insert(self.realm.own()) {
             self.signal_everybody(Signal::TERM);
             self.signal_everybody(Signal::CONT);
         }
@@ -98,7 +98,7 @@ impl Runtime {
     }
 
     fn signal_everybody(&self, signal: Signal) {
-        if self.own.number() == 1 {
+        if self.realm.own().number() == 1 {
             kill::everybody(signal);
         }
     }

@@ -64,7 +64,7 @@ pub(super) struct Voice {
 impl Runtime {
     /// Prepares to hear a program that is about to start.
     pub(super) fn give_voice(&mut self, id: ProgramId) -> nix::Result<Voice> {
-        match self.core.plan().programs[id.0].ready {
+        match self.core.plan().programs[id].ready {
             Some(Ready { by: ReadyBy::Notify, .. }) => self.give_socket(id),
             Some(Ready { by: ReadyBy::Descriptor(number), .. }) => self.give_pipe(id, number),
             _ => Ok(Voice::default()),

@@ -113,7 +113,6 @@ struct Runtime {
     terminal: Option<Terminal>,
     recorder: Recorder,
     termination_log: Option<TerminationLog>,
-    own: Pid,
     realm: Realm,
     started: Instant,
     /// The writing ends of the standard inputs that `stdin` steps write to.
@@ -164,7 +163,6 @@ pub fn run(mut setup: Setup) -> u8 {
         terminal: setup.terminal,
         recorder: setup.recorder,
         termination_log: setup.termination_log,
-        own: setup.own,
         realm,
         started: Instant::now(),
         inputs: BTreeMap::new(),
@@ -298,7 +296,7 @@ impl Runtime {
     /// Hands on the signal that has arrived if there is no more to it; false if there is.
     fn hand_on(&mut self, arrived: &mut Vec<Arrived>) -> bool {
         let [Arrived { signal, sender }] = arrived[..] else { return false };
-        let is_own = sender.is_some_and(|(pid, _)| pid == self.own.number());
+        let is_own = sender.is_some_and(|(pid, _)| pid == self.realm.own().number());
         if is_own || self.narrator.is_some() {
             return false;
         }
@@ -337,7 +335,7 @@ impl Runtime {
 
     fn understand(&mut self, arrived: Arrived) -> Option<Received> {
         let Arrived { signal, sender } = arrived;
-        if sender.is_some_and(|(pid, _)| pid == self.own.number()) {
+        if sender.is_some_and(|(pid, _)| pid == self.realm.own().number()) {
             match (signal, &mut self.narrator) {
                 // A write to a pipe without a reader or beyond RLIMIT_FSIZE; it has failed, and that was heard.
                 (Signal::PIPE | Signal::XFSZ, _) | (Signal::HUP | Signal::CONT, None) => return None,

@@ -54,14 +54,14 @@ impl Runtime {
                 None
             }
             Action::SignalEverybody(signal) => {
-                if self.own.number() == 1 {
+                if self.realm.own().number() == 1 {
                     kill::everybody(signal);
                 }
                 None
             }
             Action::Probe(id, pgid) => Some(Event::Group(id, self.probe(id, pgid))),
             Action::Inspect(id, pid) => {
-                processes::masks(self.own, pid).map(|masks| Event::Inspected(id, masks))
+                processes::masks(self.realm.own(), pid).map(|masks| Event::Inspected(id, masks))
             }
             Action::Look => Some(Event::Looked(self.look())),
             Action::AskWhetherAlone => self.look_whether_alone().map(Event::Looked),
@@ -116,7 +116,7 @@ impl Runtime {
         self.hearing.forget(id);
         self.tmux.forget(id);
         let is_taken = self.core.program(id).is_some_and(|program| program.fate != Fate::Removed);
-        let successor = is_taken.then(|| self.core.plan().programs[id.0].name.as_str());
+        let successor = is_taken.then(|| self.core.plan().programs[id].name.as_str());
         self.outputs.forget(id, successor);
     }
 
@@ -143,7 +143,7 @@ impl Runtime {
 
     /// A stop command runs where its program does, with its environment.
     fn spawn_step(&mut self, id: ProgramId, step: usize) -> Option<Pid> {
-        let program = &self.core.plan().programs[id.0];
+        let program = &self.core.plan().programs[id];
         match &program.stop.get(step)?.action {
             StepAction::Run(argv) => self.spawn_command(id, argv.clone(), "stop command"),
             StepAction::Keys(keys) => self.press(id, &keys.clone()),
@@ -167,7 +167,7 @@ impl Runtime {
         what: &str,
         output: Option<&Writers>,
     ) -> Result<Pid, String> {
-        let program = &self.core.plan().programs[id.0];
+        let program = &self.core.plan().programs[id];
         let launch = Launch {
             argv,
             stdin: Stdin::Null,
@@ -193,7 +193,7 @@ impl Runtime {
 
     #[inline(never)]
     fn ask(&mut self, id: ProgramId, purpose: Purpose) -> Option<Event> {
-        let program = &self.core.plan().programs[id.0];
+        let program = &self.core.plan().programs[id];
         let check = match (purpose, &program.ready, &program.health) {
             (Purpose::Ready, Some(Ready { by: ReadyBy::Check(check), .. }), _) => check.clone(),
             (Purpose::Health, _, Some(health)) => health.check.clone(),
@@ -221,7 +221,7 @@ impl Runtime {
 
     fn write_stdin(&self, id: ProgramId, step: usize) -> bool {
         let Some(StepAction::Stdin(text)) =
-            self.core.plan().programs[id.0].stop.get(step).map(|step| &step.action)
+            self.core.plan().programs[id].stop.get(step).map(|step| &step.action)
         else {
             return false;
         };
@@ -235,7 +235,7 @@ impl Runtime {
             // else is.
             (Ok(()), _) | (Err(Errno::ESRCH), Target::Leader(_) | Target::Escapee(_)) => None,
             (Err(errno), _) => {
-                let name = &self.core.plan().programs[id.0].name;
+                let name = &self.core.plan().programs[id].name;
                 log::warn!("{name}: cannot send {signal}: {}", errno.desc());
                 None
             }

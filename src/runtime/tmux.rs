@@ -78,7 +78,7 @@ impl Runtime {
         if let Some(pid) = self.take_orphan(id) {
             return Event::Spawned(id, Ok(pid));
         }
-        let spec = &self.core.plan().programs[id.0];
+        let spec = &self.core.plan().programs[id];
         let question = match (&spec.kind, spec.runs_as) {
             (Kind::TmuxServer(socket), Some(_)) => tmux::server(socket),
             (Kind::Agent(session), Some(_)) => tmux::look(session),
@@ -89,7 +89,7 @@ impl Runtime {
 
     /// An agent of a run before this one that has outlived its server, if it is there: tmux knows nothing of it.
     fn take_orphan(&mut self, id: ProgramId) -> Option<Pid> {
-        let spec = &self.core.plan().programs[id.0];
+        let spec = &self.core.plan().programs[id];
         let pid = spec.runs_as.filter(|_| spec.is_agent() && self.core.is_left(id))?;
         // First, so that it is still the same when it has been looked at.
         let end = kernel_session::watch(pid).ok()?;
@@ -101,7 +101,7 @@ impl Runtime {
     }
 
     fn start_anew(&mut self, id: ProgramId) -> Event {
-        let (asked, argv) = match &self.core.plan().programs[id.0].kind {
+        let (asked, argv) = match &self.core.plan().programs[id].kind {
             Kind::Process => return Event::Spawned(id, self.spawn(id)),
             Kind::TmuxServer(socket) => (Asked::Occupant, tmux::server(socket)),
             Kind::Agent(session) if session.socket.is_private() => return self.start_session(id),
@@ -118,7 +118,7 @@ impl Runtime {
     }
 
     fn start_session(&mut self, id: ProgramId) -> Event {
-        let Kind::Agent(session) = self.core.plan().programs[id.0].kind.clone() else {
+        let Kind::Agent(session) = self.core.plan().programs[id].kind.clone() else {
             return self.start_anew(id);
         };
         match self.start_in(id, &session) {
@@ -140,7 +140,7 @@ impl Runtime {
 
     /// A server beside another would not start but be that one's client, and ask it to end what is not runinit's.
     fn hear_occupant(&mut self, id: ProgramId, answer: Option<&str>) -> Event {
-        let Kind::TmuxServer(socket) = &self.core.plan().programs[id.0].kind else {
+        let Kind::TmuxServer(socket) = &self.core.plan().programs[id].kind else {
             return self.start_anew(id);
         };
         let Some(pid) = answer.map(str::trim) else {
@@ -157,7 +157,7 @@ impl Runtime {
 
     /// Takes over what is there, or starts it if it is not only to be stopped.
     fn hear_whether(&mut self, id: ProgramId, answer: &str) -> Event {
-        let spec = &self.core.plan().programs[id.0];
+        let spec = &self.core.plan().programs[id];
         let panes = tmux::panes(answer).into_iter().map(|(pane, _)| pane);
         let pane = panes.into_iter().find(|pane| spec.is_agent() && Some(pane.pid) == spec.runs_as);
         if let Some(pane) = pane {
@@ -179,14 +179,14 @@ impl Runtime {
     /// The command line that starts a session. What tmux would not tell of is looked at before: it starts in another directory
     /// if it has to, and knows a command that is not there by its exit alone.
     fn start_in(&mut self, id: ProgramId, session: &Session) -> Result<Vec<OsString>, SpawnFailure> {
-        kernel_session::watch(self.own).map_err(|errno| {
+        kernel_session::watch(self.realm.own()).map_err(|errno| {
             spawn::refused("cannot watch a program in tmux (pidfd_open, Linux 5.3 or later)", errno)
         })?;
-        spawn::look_before(&self.core.plan().programs[id.0].launch)?;
+        spawn::look_before(&self.core.plan().programs[id].launch)?;
         let voice = self
             .give_voice(id)
             .map_err(|errno| spawn::refused("cannot open what it says that it is ready by", errno))?;
-        let launch = &self.core.plan().programs[id.0].launch;
+        let launch = &self.core.plan().programs[id].launch;
         let mut env = launch.env.clone();
         env.extend(voice.environment);
         // Its server's own is not for it.
@@ -202,7 +202,7 @@ impl Runtime {
         }
         let client = self.spawn_client(id, Asked::About(question), argv);
         if let Err(failure) = &client {
-            log::warn!("{}: {}", self.core.plan().programs[id.0].name, failure.message);
+            log::warn!("{}: {}", self.core.plan().programs[id].name, failure.message);
         }
         Event::Called(id, client.ok())
     }
@@ -212,7 +212,7 @@ impl Runtime {
     fn wake_server(&self, id: ProgramId) {
         let Some((_, pane)) = self.session(id) else { return };
         let parent = processes::parent(pane.pid).and_then(Pid::new);
-        if let Some(server) = parent.filter(|server| *server != self.own) {
+        if let Some(server) = parent.filter(|server| *server != self.realm.own()) {
             // It may end at any moment (ESRCH); then runinit hears of the pane's end by itself.
             let _ = kill::process(server, Signal::CHLD);
         }
@@ -228,7 +228,7 @@ impl Runtime {
     }
 
     fn session(&self, id: ProgramId) -> Option<(&Session, &Pane)> {
-        let Kind::Agent(session) = &self.core.plan().programs[id.0].kind else { return None };
+        let Kind::Agent(session) = &self.core.plan().programs[id].kind else { return None };
         Some((session, self.tmux.panes.get(&id)?))
     }
 
@@ -299,7 +299,7 @@ impl Runtime {
 
     fn hear_start(&mut self, id: ProgramId, is_well: bool, answer: &str) -> Result<Pid, SpawnFailure> {
         let failure = |kind, message| SpawnFailure { kind, errno: 0, message };
-        match &self.core.plan().programs[id.0].kind {
+        match &self.core.plan().programs[id].kind {
             Kind::TmuxServer(_) => match Version::parse(answer).and_then(Version::refusal) {
                 Some(refusal) => Err(failure(SpawnFailureKind::NotExecutable, refusal)),
                 None => self.spawn(id),
@@ -335,7 +335,7 @@ impl Runtime {
             }
             Err(errno) => {
                 if errno != Errno::ESRCH {
-                    let name = &self.core.plan().programs[id.0].name;
+                    let name = &self.core.plan().programs[id].name;
                     log::error!("{name}: cannot be watched: {}", errno.desc());
                 }
                 self.tmux.ended.push(id);
@@ -358,7 +358,7 @@ impl Runtime {
 
     /// Whether the server that answers on its socket is the one that was started.
     pub(super) fn ask_server(&self, id: ProgramId) -> Option<Pid> {
-        let Kind::TmuxServer(socket) = &self.core.plan().programs[id.0].kind else { return None };
+        let Kind::TmuxServer(socket) = &self.core.plan().programs[id].kind else { return None };
         let argv = tmux::is_server(socket, self.core.program(id)?.leader()?);
         // What it says does not matter: it says that there is no server until there is one.
         self.run_client(argv).ok().map(|(pid, _)| pid)
@@ -370,7 +370,7 @@ impl Runtime {
     }
 
     pub(super) fn probe(&self, id: ProgramId, pgid: Pgid) -> GroupState {
-        if self.core.plan().programs[id.0].is_agent() {
+        if self.core.plan().programs[id].is_agent() {
             self.kernel_session(id, pgid).probe()
         } else {
             kill::probe(pgid)
@@ -379,7 +379,7 @@ impl Runtime {
 
     pub(super) fn send(&self, id: ProgramId, target: Target, signal: Signal) -> nix::Result<()> {
         match target {
-            Target::Group(pgid) if self.core.plan().programs[id.0].is_agent() => {
+            Target::Group(pgid) if self.core.plan().programs[id].is_agent() => {
                 self.kernel_session(id, pgid).signal(signal)
             }
             Target::Group(_) | Target::Leader(_) | Target::Escapee(_) => kill::signal(target, signal),

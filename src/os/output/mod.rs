@@ -28,9 +28,9 @@ mod tests;
 mod voice;
 
 use super::poller::{Interest, Poller, Token};
+use super::reading::{self, Heard};
 use crate::core::plan::ProgramId;
 use lines::{Line, Lines};
-use nix::errno::Errno;
 use outgoing::Outgoing;
 use rotating_file::RotatingFile;
 use std::collections::{BTreeMap, VecDeque};
@@ -183,13 +183,11 @@ impl Outputs {
     fn read(&mut self, place: usize) -> Found {
         let Some(Some(pipe)) = self.pipes.get_mut(place) else { return Found::Empty };
         self.buffer.resize(READING, 0);
-        let (count, found) = match nix::unistd::read(&pipe.reading, &mut self.buffer) {
-            Ok(0) => (0, Found::End),
-            Ok(count) if count < READING => (count, Found::Empty),
-            Ok(count) => (count, Found::Some),
-            Err(Errno::EAGAIN | Errno::EINTR) => (0, Found::Empty),
-            // Nothing else is known of a pipe.
-            Err(_) => (0, Found::End),
+        let (count, found) = match reading::read(&pipe.reading, &mut self.buffer) {
+            Heard::Bytes(count) if count < READING => (count, Found::Empty),
+            Heard::Bytes(count) => (count, Found::Some),
+            Heard::Nothing => (0, Found::Empty),
+            Heard::End | Heard::Broken => (0, Found::End),
         };
         pipe.last_words += count;
         let is_last = match found {

@@ -39,7 +39,7 @@ impl Runtime {
             let usages = members::usage(&self.realm, &families, &self.marks);
             LastLook { at: now, reaped, families, usages }
         });
-        let status = build(&self.core, self.own, look.usages.as_ref(), now);
+        let status = build(&self.core, self.realm.own(), look.usages.as_ref(), now);
         if let Some(control) = &mut self.control {
             control.last_look = Some(look);
         }

@@ -5,6 +5,7 @@ use crate::core::Core;
 use crate::core::budget::Moment;
 use crate::core::plan::{self, ProgramId};
 use crate::core::program::{Fate, Hold, Program, Readiness, State};
+use std::collections::BTreeSet;
 
 /// What somebody waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,7 +101,6 @@ fn started(
 ) -> Option<Outcome> {
     let name = &spec.name;
     let is_new = program.started_at.is_some_and(|at| at >= since) && program.hold == Hold::Free;
-    let survivor = survivor_before(core, spec);
     let why = match (&program.state, program.readiness) {
         (State::Running { leader, .. }, Readiness::Ready) if is_new => {
             let ready = if spec.ready.is_some() { " and ready" } else { "" };
@@ -121,10 +121,11 @@ fn started(
             super::status::problem(core, spec, program)
         }
         (State::Survived { .. }, _) => return Some(Err(survived(name))),
-        (State::Waiting { .. }, _) if survivor.is_some() => {
-            survivor.map(|name| format!("it waits for {name}, which is still there after SIGKILL"))
-        }
         _ if core.shutdown().is_some() => Some("runinit is stopping".to_owned()),
+        (State::Waiting { .. }, _) => {
+            let name = survivor_before(core, spec)?;
+            Some(format!("it waits for {name}, which is still there after SIGKILL"))
+        }
         _ => return None,
     };
     Some(Err(format!("{name}: {}", why.unwrap_or_else(|| "it was not started".to_owned()))))
@@ -132,13 +133,17 @@ fn started(
 
 /// One that it waits for, directly or not, and that even SIGKILL has not ended: nobody can tell whether it ever comes back.
 fn survivor_before<'a>(core: &'a Core, spec: &plan::Program) -> Option<&'a str> {
-    let mut programs =
-        spec.after.iter().filter_map(|id| Some((&core.plan().programs[id.0], core.program(*id)?)));
-    programs.find_map(|(spec, program)| match program.state {
-        State::Survived { .. } if !program.is_ready_for_others() => Some(spec.name.as_str()),
-        State::Waiting { .. } => survivor_before(core, spec),
-        _ => None,
-    })
+    let (mut open, mut seen) = (spec.after.clone(), BTreeSet::new());
+    while let Some(id) = open.pop() {
+        let Some(program) = core.program(id).filter(|_| seen.insert(id)) else { continue };
+        let spec = &core.plan().programs[id];
+        match program.state {
+            State::Survived { .. } if !program.is_ready_for_others() => return Some(&spec.name),
+            State::Waiting { .. } => open.extend(&spec.after),
+            _ => {}
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -191,6 +196,19 @@ mod tests {
         let reloaded = Wait::Reloaded("read again".to_owned());
         let changed = Event::Reloaded(Box::new(plan(&["db"])));
         assert_eq!(outcomes([changed], &reloaded), [None, Some(Err("read again\n".to_owned() + &why()))]);
+    }
+
+    #[test]
+    fn a_ladder_is_looked_through_once() {
+        // Two at each height, each after both below: as many ways down as 2 to the 40th.
+        let names: Vec<String> = (0..80).map(|n| format!("p{n}")).collect();
+        let mut plan = plan(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        for (index, program) in plan.programs.iter_mut().enumerate().skip(2) {
+            let below = index / 2 * 2 - 2;
+            program.after = vec![ProgramId(below), ProgramId(below + 1)];
+        }
+        let core = Core::new(plan);
+        assert_eq!(survivor_before(&core, &core.plan().programs[79]), None);
     }
 
     #[test]
