@@ -103,6 +103,15 @@ pub(crate) fn raise_priority() -> io::Result<()> {
     check(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -20) }).map(drop)
 }
 
+/// From now on nothing interrupts this process and what it starts, not even one another (`SCHED_FIFO`, sched(7)); or all is
+/// shared out as usual again. Needs root.
+pub(crate) fn run_uninterrupted(on: bool) -> io::Result<()> {
+    let policy = if on { libc::SCHED_FIFO } else { libc::SCHED_OTHER };
+    let param = libc::sched_param { sched_priority: i32::from(on) };
+    // SAFETY: the pointer is to a live value of the type that is asked for.
+    check(unsafe { libc::sched_setscheduler(0, policy, &raw const param) }).map(drop)
+}
+
 /// Orphans of what is started come to this process, so that none outlives the benchmark.
 pub(crate) fn adopt_orphans() -> io::Result<()> {
     // SAFETY: takes numbers only.

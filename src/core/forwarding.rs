@@ -4,12 +4,25 @@ use super::Core;
 use super::action::{Action, Target};
 use super::budget::Moment;
 use super::event::Received;
+use super::masks::SignalSet;
 use super::plan::{Leads, ProgramId, TerminalStops};
 use super::process::Pid;
 use super::program::State;
 use super::shutdown::Reason;
 use super::signal::Signal;
 use log::Level;
+
+/// Where some signals go as they are, without anything else that comes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShortWay {
+    /// To whom.
+    pub target: Target,
+    /// Which.
+    pub signals: SignalSet,
+}
+
+/// They stop whoever does nothing about them, and a terminal sends them.
+const TERMINAL_STOPS: [Signal; 3] = [Signal::TSTP, Signal::TTIN, Signal::TTOU];
 
 impl Core {
     pub(super) fn on_signal(&mut self, received: Received, now: Moment, out: &mut Vec<Action>) {
@@ -62,25 +75,21 @@ impl Core {
         }
     }
 
-    /// Where a signal goes, and as what, if it is only handed on to the one program there is and changes nothing. So it is with
-    /// nearly every signal of a wrapper, and it costs the least. Otherwise it is an [`Event`](super::event::Event), which would
-    /// ask for the same.
-    pub fn hands_on(&self, signal: Signal, is_from_kernel: bool) -> Option<(ProgramId, Target, Signal)> {
-        if self.plan.programs.len() != 1 {
+    /// The way of the signals that are only handed on, until another event than one of them comes. Nearly all of a wrapper's
+    /// are, and cost the least so. As an [`Event`](super::event::Event) each would ask for the same.
+    pub fn short_way(&self) -> Option<ShortWay> {
+        let ([spec], [program]) = (&self.plan.programs[..], &self.programs[..]) else { return None };
+        let is_running = matches!(program.state, State::Running { .. });
+        let is_quiet = self.is_settled && self.shutdown.is_none() && is_running;
+        if !is_quiet || spec.is_agent() || spec.launch.leads == Leads::Nothing {
             return None;
         }
-        let id = ProgramId(0);
-        let is_running = matches!(self.programs[id].state, State::Running { .. });
-        let is_plain = self.is_forwarded(signal)
-            && signal != Signal::CONT
-            && !is_terminal_stop(signal)
-            && self.plan.reload_on != Some(signal)
-            && !self.plan.stops_on.contains(&signal);
-        let is_busy = !self.is_settled || self.shutdown.is_some() || !is_running;
-        if is_busy || !is_plain || self.has_heard(id, is_from_kernel) {
-            return None;
-        }
-        self.target(id).zip(self.rewritten_for(id, signal)).map(|(target, signal)| (id, target, signal))
+        let stops = &self.plan.stops_on;
+        let turned = self.plan.rewrite.keys().chain(spec.signals.keys());
+        let special = [Signal::CHLD, Signal::CONT].into_iter().chain(TERMINAL_STOPS);
+        let special = special.chain(self.plan.reload_on).chain(stops.iter().chain(turned).copied());
+        let signals = special.fold(SignalSet::ALL, SignalSet::without);
+        self.target(ProgramId(0)).map(|target| ShortWay { target, signals })
     }
 
     /// A program that has the terminal was stopped there (Ctrl-Z): runinit stops with it, so that the shell that started
@@ -197,9 +206,8 @@ pub fn forwardable(signal: Signal) -> Result<Signal, String> {
     Err(format!("{signal} is never forwarded: {why}"))
 }
 
-/// SIGTSTP, SIGTTIN and SIGTTOU: they stop whoever does nothing about them, and a terminal sends them.
 fn is_terminal_stop(signal: Signal) -> bool {
-    [Signal::TSTP, Signal::TTIN, Signal::TTOU].contains(&signal)
+    TERMINAL_STOPS.contains(&signal)
 }
 
 #[cfg(test)]
@@ -237,15 +245,27 @@ mod tests {
     #[test]
     fn only_what_changes_nothing_takes_the_short_way() {
         let mut bench = Bench::new(vec![program("p")]);
-        let target = bench.program(0).group().map(Target::Group).unwrap();
-        assert_eq!(bench.core.hands_on(Signal::HUP, false), Some((ProgramId(0), target, Signal::HUP)));
-        for signal in [Signal::TERM, Signal::CONT, Signal::CHLD, Signal::TSTP] {
-            assert_eq!(bench.core.hands_on(signal, false), None, "{signal}");
+        let way = bench.core.short_way().unwrap();
+        assert_eq!(Some(way.target), bench.program(0).group().map(Target::Group));
+        let special = [Signal::TERM, Signal::INT, Signal::QUIT, Signal::CONT, Signal::CHLD];
+        for signal in Signal::all() {
+            let is_special = special.contains(&signal) || is_terminal_stop(signal);
+            assert_eq!(way.signals.contains(signal), !is_special, "{signal}");
         }
         bench.signal(Signal::TERM);
-        assert_eq!(bench.core.hands_on(Signal::HUP, false), None, "in a shutdown");
+        assert_eq!(bench.core.short_way(), None, "in a shutdown");
         let bench = Bench::new(vec![program("p"), program("q")]);
-        assert_eq!(bench.core.hands_on(Signal::HUP, false), None, "to several");
+        assert_eq!(bench.core.short_way(), None, "to several");
+    }
+
+    #[test]
+    fn what_becomes_another_signal_or_none_or_a_reload_takes_the_long_way() {
+        let [usr1, usr2, hup] = [10, 12, 1].map(|number| Signal::new(number).unwrap());
+        let program = Program { signals: [(usr2, Some(hup))].into(), ..program("p") };
+        let plan = Plan::new(vec![program], Budget::Forever);
+        let bench = Bench::of(Plan { rewrite: [(usr1, None)].into(), reload_on: Some(hup), ..plan });
+        let signals = bench.core.short_way().unwrap().signals;
+        assert_eq!([usr1, usr2, hup].map(|signal| signals.contains(signal)), [false; 3]);
     }
 
     #[test]

@@ -12,6 +12,15 @@ impl SignalSet {
         Self(bits)
     }
 
+    /// Every signal there is.
+    pub const ALL: Self = Self(u64::MAX);
+
+    /// The set without a signal.
+    #[must_use]
+    pub const fn without(self, signal: Signal) -> Self {
+        Self(self.0 & !(1 << (signal.number() - 1)))
+    }
+
     /// Whether a signal is in it.
     pub fn contains(self, signal: Signal) -> bool {
         self.0 >> (signal.number() - 1) & 1 == 1
@@ -58,6 +67,12 @@ mod tests {
         let signals = [Signal::HUP, Signal::TERM, Signal::new(64).unwrap()];
         assert!(set(&signals).signals().eq(signals));
         assert_eq!(SignalSet::from_bits(u64::MAX).signals().count(), 62);
+    }
+
+    #[test]
+    fn a_set_without_a_signal_has_all_others() {
+        let without = SignalSet::ALL.without(Signal::TERM).without(Signal::TERM);
+        assert!(Signal::all().all(|signal| without.contains(signal) == (signal != Signal::TERM)));
     }
 
     #[test]

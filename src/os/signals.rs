@@ -80,12 +80,11 @@ const INFO_SIZE: usize = 128;
 const BATCH: usize = 4;
 
 impl Signals {
-    /// Waits for one where nothing else is waited for: poll(2) and read(2) would be one system call more. False if the time
+    /// Waits for one where nothing else is waited for: poll(2) and read(2) would be one system call more. `None` if the time
     /// is over, or for no reason at all (EINTR, when this process was stopped and goes on).
-    pub fn wait(&self, time: Option<Duration>, arrived: &mut Vec<Arrived>) -> bool {
-        let signal = raw::wait_for_signal(u64::MAX, time);
-        arrived.extend(signal.ok().and_then(|info| arrival(info.number, info.code, info.pid, info.uid)));
-        signal.is_ok()
+    pub fn wait(&self, time: Option<Duration>) -> Option<Arrived> {
+        let info = raw::wait_for_signal(u64::MAX, time).ok()?;
+        arrival(info.number, info.code, info.pid, info.uid)
     }
 
     /// The descriptor, for poll(2).

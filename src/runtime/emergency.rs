@@ -29,7 +29,6 @@ impl Runtime {
         let mut is_sane = true;
         self.tell_core(&mut is_sane, |core| core.abandon(began));
         let mut asked = BTreeSet::new();
-        let mut arrived = Vec::new();
         let mut told = None;
         let left = loop {
             let left = self.who_is_left(&mut is_sane);
@@ -46,8 +45,7 @@ impl Runtime {
             } else {
                 self.ask_all(&left, &mut asked);
             }
-            self.signals.wait(Some(LOOK_EVERY), &mut arrived);
-            arrived.clear();
+            let _ = self.signals.wait(Some(LOOK_EVERY));
         };
         let now = self.now();
         let _ = catch_unwind(AssertUnwindSafe(|| self.core.end_abandoned(left.others, now)));

@@ -46,7 +46,7 @@ use crate::os::realm::Realm;
 use crate::os::reap::{self, Changed, Left};
 use crate::os::signals::{Arrived, Inherited, Signals};
 use crate::os::terminal::Terminal;
-use crate::os::{inheritance, processes};
+use crate::os::{inheritance, kill, processes};
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -215,15 +215,12 @@ impl Runtime {
             let wait = [wait, self.outputs.retry_after()].into_iter().flatten().min();
             let wait = if is_more { Some(Moment::ZERO) } else { wait };
             let is_wrapper = self.poller.is_empty();
-            let mut is_signalled = if is_wrapper {
-                self.signals.wait(wait, &mut arrived)
+            let is_signalled = if is_wrapper {
+                arrived.extend(self.wait_for_signal(wait));
+                !arrived.is_empty()
             } else {
                 self.poller.wait(self.signals.as_fd(), wait, &mut ready)
             };
-            // Nothing is due and nothing else is waited for, so that this is the whole round.
-            while is_wrapper && wait.is_none() && is_signalled && self.hand_on(&mut arrived) {
-                is_signalled = self.core.is_settled() && self.signals.wait(None, &mut arrived);
-            }
             let now = self.now();
             // A passed deadline is a reason to look for exits too; pipes that are never quiet are none.
             let is_to_hear = is_signalled || is_more || ready.is_empty();
@@ -293,19 +290,23 @@ impl Runtime {
         self.outputs.end_round(&mut self.poller);
     }
 
-    /// Hands on the signal that has arrived if there is no more to it; false if there is.
-    fn hand_on(&mut self, arrived: &mut Vec<Arrived>) -> bool {
-        let [Arrived { signal, sender }] = arrived[..] else { return false };
-        let is_own = sender.is_some_and(|(pid, _)| pid == self.realm.own().number());
-        if is_own || self.narrator.is_some() {
-            return false;
+    /// Waits for one that is more than handed on, where nothing else is waited for. While nothing is due either, to hand one on
+    /// is the whole round.
+    fn wait_for_signal(&self, wait: Option<Moment>) -> Option<Arrived> {
+        let way = self.core.short_way().filter(|_| wait.is_none() && self.narrator.is_none());
+        loop {
+            let arrived = self.signals.wait(wait)?;
+            let Some(way) = way.filter(|way| way.signals.contains(arrived.signal)) else {
+                return Some(arrived);
+            };
+            if self.is_own(arrived) || kill::signal(way.target, arrived.signal).is_err() {
+                return Some(arrived);
+            }
         }
-        let Some((id, target, signal)) = self.core.hands_on(signal, sender.is_none()) else { return false };
-        arrived.clear();
-        if let Some(event) = self.signal(id, target, signal) {
-            self.handle(event, self.now());
-        }
-        true
+    }
+
+    fn is_own(&self, arrived: Arrived) -> bool {
+        arrived.sender.is_some_and(|(pid, _)| pid == self.realm.own().number())
     }
 
     /// Takes in signals, and before them exits.
@@ -335,7 +336,7 @@ impl Runtime {
 
     fn understand(&mut self, arrived: Arrived) -> Option<Received> {
         let Arrived { signal, sender } = arrived;
-        if sender.is_some_and(|(pid, _)| pid == self.realm.own().number()) {
+        if self.is_own(arrived) {
             match (signal, &mut self.narrator) {
                 // A write to a pipe without a reader or beyond RLIMIT_FSIZE; it has failed, and that was heard.
                 (Signal::PIPE | Signal::XFSZ, _) | (Signal::HUP | Signal::CONT, None) => return None,

@@ -271,13 +271,16 @@ impl World {
         }
         self.checker.before_step(event, &self.core, now, tries);
         let short_way = match event {
-            Event::Signal(received) => self.core.hands_on(received.signal, received.sender.is_none()),
+            Event::Signal(received) => {
+                let way = self.core.short_way().filter(|way| way.signals.contains(received.signal));
+                way.map(|way| (way.target, received.signal))
+            }
             _ => None,
         };
         self.core.step(event.clone(), now, actions);
-        if let Some((id, target, signal)) = short_way {
+        if let Some((target, signal)) = short_way {
             self.checker.see("a signal that was only handed on", true);
-            if *actions != [Action::Signal(id, target, signal)] || !self.core.is_settled() {
+            if *actions != [Action::Signal(ProgramId(0), target, signal)] || !self.core.is_settled() {
                 return Err(format!("{signal} is more than handed on: {actions:?}"));
             }
         }
