@@ -389,6 +389,37 @@ fn a_persons_sessions_on_a_shared_server_stay() -> Tested {
     Ok(())
 }
 
+/// Its processes are the server's children, and none of runinit's.
+#[test]
+fn what_an_agent_on_a_shared_server_uses_is_told() -> Tested {
+    let text = "[tmux]\nsocket = \"@dir/shared\"\n".to_owned() + &sayer("a", "");
+    let stage = stage(Place::Below, &text)?;
+    let control = stage.path("control");
+    let options = [&command_line(&stage)[..], &["--control".to_owned(), control.clone()]].concat();
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    let script =
+        format!("tmux -S {} -f /dev/null new-session -d -s mine cat; exec \"$@\"", stage.path("shared"));
+    let mut argv = words(["sh", "-c", &script, "sh"]);
+    argv.extend(runinit(&options, &[]));
+    let mut running = stage.start(argv)?;
+    running.wait_for_line("said", "a")?;
+    running.wait_for("the socket", || running.file("control").exists())?;
+    let status = || -> Result<serde_json::Value, String> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_runinit"));
+        let output = command.args(["status", "--json", "--control", &control]).output();
+        let said = output.map_err(|e| e.to_string())?.stdout;
+        serde_json::from_slice(&said).map_err(|e| e.to_string())
+    };
+    running.wait_for("the agent's pid", || {
+        status().is_ok_and(|status| status["programs"][0]["pid"].is_number())
+    })?;
+    let agent = &status()?["programs"][0];
+    ensure!(agent["processes"] == 1 && agent["rss_kb"].as_u64() > Some(0), "{agent}");
+    running.signal(SIGTERM)?;
+    running.end()?;
+    Ok(())
+}
+
 #[test]
 fn a_session_that_is_somebody_elses_is_not_taken() -> Tested {
     let text =

@@ -49,7 +49,9 @@ pub struct Usages {
 
 /// What each program uses now. `None`: /proc does not tell.
 pub fn usage(realm: &Realm, families: &[Family], marks: &Marks) -> Option<Usages> {
-    let all = processes::ours(realm)?;
+    let groups: BTreeSet<i32> = families.iter().flat_map(|family| &family.groups).copied().collect();
+    // An agent on a tmux server that somebody else has started is not below runinit, but has a kernel session of its own.
+    let all = processes::ours_and(realm, |process| groups.contains(&process.session))?;
     let (page_kb, ticks) =
         (raw::system_value(libc::_SC_PAGESIZE) / 1024, raw::system_value(libc::_SC_CLK_TCK).max(1));
     let members = attribute(&all, families, |pid| marks.read(pid));

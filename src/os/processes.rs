@@ -75,11 +75,23 @@ pub fn remaining(realm: &Realm, groups: &[Pgid]) -> Remaining {
 
 /// Everybody whom runinit has to see ended, zombies too, without itself. `None`: /proc does not tell.
 pub(super) fn ours(realm: &Realm) -> Option<Vec<Process>> {
+    ours_and(realm, |_| false)
+}
+
+/// The same, and whoever else is meant.
+pub(super) fn ours_and(realm: &Realm, is_meant: impl Fn(&Process) -> bool) -> Option<Vec<Process>> {
     let own = realm.own();
     let mut all = read_all(own)?;
     // Nobody is found over one that was there before.
     all.retain(|process| process.pid != own && !realm.was_there(process));
-    Some(if own.number() == 1 { all } else { descendants(own, all) })
+    if own.number() == 1 {
+        return Some(all);
+    }
+    let meant: Vec<Process> = all.iter().filter(|process| is_meant(process)).cloned().collect();
+    let mut ours = descendants(own, all);
+    let known: BTreeSet<Pid> = ours.iter().map(|process| process.pid).collect();
+    ours.extend(meant.into_iter().filter(|process| !known.contains(&process.pid)));
+    Some(ours)
 }
 
 /// Everybody below this process, its children first. `None`: /proc does not tell.
