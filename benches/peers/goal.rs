@@ -65,13 +65,16 @@ fn line(report: &Report, index: usize, column: &Column, goal: Goal) -> Vec<Strin
     ]
 }
 
+/// As much as two runs of the same binaries differ by, however often each measures.
+const BETWEEN_RUNS_PERCENT: f64 = 1.0;
+
 /// Above, but the confidence intervals overlap: the next run may show the opposite. With few rounds or on a busy machine
 /// they overlap far apart; that is no result.
 fn verdict(ours: Number, limit: Number, column: &Column) -> String {
     let percent = 100.0 * (ours.value / limit.value - 1.0);
     if ours.value <= limit.value {
         "met".to_owned()
-    } else if ours.low <= limit.high && limit.low < limit.high {
+    } else if percent <= BETWEEN_RUNS_PERCENT || (ours.low <= limit.high && limit.low < limit.high) {
         let word = if percent <= 5.0 { "level" } else { "undecided" };
         format!("{word} (+{percent:.1} %, inside the noise)")
     } else {

@@ -40,8 +40,9 @@ pub(crate) fn main(words: &[String]) -> ExitCode {
 
 fn launch(place: &str, command: &[&str]) -> Result<()> {
     let (program, arguments) = command.split_first().ok_or("nothing to launch")?;
-    if place == Place::First.word() {
-        sys::private_mounts().while_doing("mounting /proc and /run")?;
+    if place != Place::Below.word() {
+        let is_run_writable = place == Place::First.word();
+        sys::private_mounts(is_run_writable).while_doing("mounting /proc and /run")?;
     }
     let mut next = Command::new(program);
     next.args(arguments);

@@ -32,6 +32,9 @@ pub(crate) enum Place {
     Below,
     /// PID 1 of a fresh PID namespace, with a /proc and an empty /run of its own, as in a container.
     First,
+    /// The same, but nothing can be written to its /run: runinit has no place for a record there, and does what the others
+    /// do.
+    FirstReadOnly,
 }
 
 /// Something that runs. It is killed if it is dropped before its end.
@@ -60,7 +63,9 @@ pub(crate) fn launch(bench: &Bench, place: Place, command: &[OsString]) -> Resul
     start.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
     let spawned = match place {
         Place::Below => start.spawn(),
-        Place::First => sys::in_new_pid_namespace(|| start.spawn()).while_doing("making a PID namespace")?,
+        Place::First | Place::FirstReadOnly => {
+            sys::in_new_pid_namespace(|| start.spawn()).while_doing("making a PID namespace")?
+        }
     };
     let mut child = spawned.while_doing("starting the helper")?;
     let pid = Pid::from_raw(child.id().cast_signed());
@@ -76,6 +81,7 @@ impl Place {
         match self {
             Self::Below => "below",
             Self::First => "first",
+            Self::FirstReadOnly => "first-read-only",
         }
     }
 }

@@ -22,13 +22,14 @@ struct Sample {
     instructions: f64,
 }
 
-/// Below PID 1, and as PID 1.
+/// Below PID 1, and as PID 1 with the record, which no peer writes, and without.
 pub(crate) fn measure(bench: &Bench) -> Result<Vec<Report>> {
     bench.on_one_cpu()?;
     let below = report(bench, Place::Below, "Start-up");
     let first = report(bench, Place::First, "Start-up as PID 1");
+    let without_record = report(bench, Place::FirstReadOnly, "Start-up as PID 1, /run read-only: no record");
     bench.on_all_cpus()?;
-    Ok(vec![below, first])
+    Ok(vec![below, first, without_record])
 }
 
 fn report(bench: &Bench, place: Place, title: &str) -> Report {

@@ -51,7 +51,7 @@ impl Subject {
     pub(crate) fn command(&self, place: Place, program: &[OsString]) -> Vec<OsString> {
         let own = match place {
             Place::Below => &self.below,
-            Place::First => &self.first,
+            Place::First | Place::FirstReadOnly => &self.first,
         };
         own.iter().chain(program).cloned().collect()
     }

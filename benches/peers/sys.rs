@@ -130,12 +130,13 @@ pub(crate) fn in_new_pid_namespace<T>(start: impl FnOnce() -> T) -> io::Result<T
 }
 
 /// A /proc that belongs to this PID namespace and an empty /run, visible to this process and its children only.
-pub(crate) fn private_mounts() -> io::Result<()> {
+pub(crate) fn private_mounts(is_run_writable: bool) -> io::Result<()> {
     // SAFETY: takes a number only.
     check(unsafe { libc::unshare(libc::CLONE_NEWNS) })?;
     let private = libc::MS_REC | libc::MS_PRIVATE;
+    let run = if is_run_writable { 0 } else { libc::MS_RDONLY };
     let mounts =
-        [(c"none", c"/", c"", private), (c"proc", c"/proc", c"proc", 0), (c"run", c"/run", c"tmpfs", 0)];
+        [(c"none", c"/", c"", private), (c"proc", c"/proc", c"proc", 0), (c"run", c"/run", c"tmpfs", run)];
     for (source, target, kind, flags) in mounts {
         // SAFETY: all strings end in NUL and live on; no data is passed.
         check(unsafe {
