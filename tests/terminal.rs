@@ -30,10 +30,16 @@ impl Desk {
     }
 
     /// A program of this name leads the group in the foreground.
-    fn has_given(&self, name: &str) -> Result<(), String> {
+    fn has_given(&mut self, name: &str) -> Result<(), String> {
         let in_front = || self.shell.foreground().and_then(process).map(|process| process.name);
-        let is_there = until(PATIENCE, || in_front().as_deref() == Some(name));
-        if is_there { Ok(()) } else { Err(format!("{name} has not got the terminal, but {:?}", in_front())) }
+        if until(PATIENCE, || in_front().as_deref() == Some(name)) {
+            return Ok(());
+        }
+        let who = in_front();
+        Err(format!(
+            "{name} has not got the terminal, but {who:?}; on the screen: {:?}",
+            self.shell.everything()
+        ))
     }
 
     /// This process has stopped, and the shell says so.
@@ -82,6 +88,12 @@ fn tools() -> Result<TempDir, String> {
     link(&Init::Runinit.path()?, "runinit")?;
     link(Path::new(&probe()?), "probe")?;
     Ok(dir)
+}
+
+/// This process has been continued: whoever was to do so has heard of it.
+fn goes_on(pid: i32) -> Result<(), String> {
+    let has_gone_on = until(PATIENCE, || process(pid).is_some_and(|process| process.state != 'T'));
+    if has_gone_on { Ok(()) } else { Err(format!("{pid} does not go on")) }
 }
 
 #[test]
@@ -171,9 +183,11 @@ fn fg_continues_all_of_a_program_whose_leader_alone_hears_signals() -> Tested {
 fn ctrl_z_stops_a_job_that_has_come_back_from_the_background() -> Tested {
     let mut desk = Desk::new()?;
     desk.run(WAITS, "up\r\n")?;
+    let program = desk.shell.foreground().ok_or("nobody is in front")?;
     desk.type_ctrl_z()?;
     for _ in 0..2 {
         desk.run("bg", "$ ")?;
+        goes_on(program)?;
         // It runs already, so that nobody tells it.
         desk.run("fg", "")?;
         desk.has_given("runinit")?;
