@@ -54,7 +54,8 @@ fn report(bench: &Bench, place: Place, title: &str) -> Report {
     };
     let note = format!(
         "{rounds} runs each, in turn, of a program that ends at once. What the program alone costs (last row) is \
-         subtracted. Medians; CPU time is that of init and program.{instructions}"
+         subtracted. Medians. All on one CPU: until the program runs, nobody waits, and the time is CPU time; that of the \
+         whole run is init's and program's.{instructions}"
     );
     Report { title: title.to_owned(), note, columns: columns(counter.is_ok()), rows }
 }

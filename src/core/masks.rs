@@ -7,13 +7,13 @@ use super::signal::Signal;
 pub struct SignalSet(u64);
 
 impl SignalSet {
+    /// Every signal there is.
+    pub const ALL: Self = Self(u64::MAX);
+
     /// The set with these bits.
     pub const fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
-
-    /// Every signal there is.
-    pub const ALL: Self = Self(u64::MAX);
 
     /// The set without a signal.
     #[must_use]
