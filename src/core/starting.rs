@@ -240,7 +240,7 @@ mod tests {
     use super::*;
     use crate::core::action::Target;
     use crate::core::budget::Budget;
-    use crate::core::event::{Event, GroupState, Notice};
+    use crate::core::event::{Event, GroupState, Notice, Received};
     use crate::core::plan::{Plan, Program};
     use crate::core::policy::{Ready, ReadyBy};
     use crate::core::signal::Signal;
@@ -256,6 +256,21 @@ mod tests {
         core.step(Event::Tick, Moment::ZERO, &mut out);
         let starts: Vec<_> = out.iter().filter(|action| matches!(action, Action::Spawn(_))).collect();
         assert_eq!(starts, [&Action::Spawn(ProgramId(0))]);
+    }
+
+    #[test]
+    fn whoever_is_on_its_way_when_the_shutdown_begins_is_stopped_too() {
+        let mut core = Core::new(Plan::new(vec![program("p")], Budget::Within(Duration::from_secs(9))));
+        let mut out = Vec::new();
+        core.step(Event::Tick, Moment::ZERO, &mut out);
+        assert!(out.contains(&Action::Spawn(ProgramId(0))));
+        let term = Received { signal: Signal::TERM, sender: None };
+        core.step(Event::Signal(term), Moment::ZERO, &mut out);
+        assert!(!out.iter().any(|action| matches!(action, Action::Signal(..))), "nobody is there yet");
+        let pid = Pid::new(7).unwrap();
+        core.step(Event::Spawned(ProgramId(0), Ok(pid)), Moment::ZERO, &mut out);
+        let stop = Action::Signal(ProgramId(0), Target::Group(pid.group().unwrap()), Signal::TERM);
+        assert!(out.contains(&stop), "{out:?}");
     }
 
     #[test]

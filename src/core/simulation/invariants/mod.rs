@@ -297,9 +297,7 @@ impl Checker {
     ) -> Verdict {
         self.rules.after_step(event, core, now, actions)?;
         if let Event::Spawned(id, Ok(_)) = event {
-            let spec = &core.plan().programs[id.0];
-            // tmux cannot be asked to leave it.
-            ensure!(!self.rules.was_stopping || spec.is_agent(), "{} was started in a shutdown", spec.name);
+            self.check_late_start(core, *id)?;
         }
         let reason = core.shutdown().map(|shutdown| shutdown.reason);
         ensure!(
@@ -318,6 +316,24 @@ impl Checker {
         }
         self.watch_record(core, now, actions);
         self.see_events(event, core);
+        Ok(())
+    }
+
+    /// A start may be told of when the shutdown has begun: tmux cannot be asked to leave it, and of several answers that tmux
+    /// gives at once the first may let somebody start and the next one end everything. Whoever it was is stopped in turn.
+    fn check_late_start(&self, core: &Core, id: ProgramId) -> Verdict {
+        let spec = &core.plan().programs[id.0];
+        let has_agents = core.plan().programs.iter().any(plan::Program::is_agent);
+        ensure!(!self.rules.was_stopping || has_agents, "{} was started in a shutdown", spec.name);
+        let is_left_running =
+            core.program(id).is_some_and(|program| matches!(program.state, State::Running { .. }));
+        let is_needed =
+            core.programs().any(|(_, other, program)| other.after.contains(&id) && !program.is_over());
+        ensure!(
+            core.shutdown().is_none() || !is_left_running || is_needed,
+            "{} was started in a shutdown and is not stopped",
+            spec.name
+        );
         Ok(())
     }
 
