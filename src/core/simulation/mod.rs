@@ -44,7 +44,7 @@ use trace::Trace;
 use world::{End, World};
 
 /// Worlds of one run, if nobody says otherwise.
-const WORLDS: u64 = 2000;
+const WORLDS: u64 = 3000;
 /// Situations that so many worlds must have met, or they are not worth much.
 const SIGHTS: [&str; 38] = [
     "a blind look",
