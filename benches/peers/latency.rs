@@ -1,5 +1,6 @@
 //! Forwarding: from the moment a signal is sent to an init to the moment its program has it.
 
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::thread::sleep;
 use std::time::Duration;
@@ -15,44 +16,22 @@ use crate::proc;
 use crate::report::{Column, Report, Row, Unit};
 use crate::stats::{float, median, minimum, quantile};
 use crate::subject::Subject;
-use crate::sys;
-use crate::turns::in_turn;
+use crate::turns::{Samples, in_turn, uninterrupted};
 
 /// Long enough for init and program to be asleep again.
 const PAUSE: Duration = Duration::from_micros(200);
 
 /// All inits stand side by side and get one signal each in turn.
-///
-/// dumb-init's program has a session of its own. To the kernel that is a group of its own with its own share of the CPU
-/// (autogroup, sched(7)), so that it would interrupt dumb-init as soon as it is signalled, and seem to be told sooner.
 pub(crate) fn measure(bench: &Bench) -> Result<Vec<Report>> {
     bench.on_one_cpu()?;
-    let is_uninterrupted = sys::run_uninterrupted(true).is_ok();
     let rounds = bench.options.rounds(5000, 300);
-    let running: Vec<_> =
-        bench.subjects.iter().map(|subject| std::cell::RefCell::new(start(bench, subject))).collect();
-    let samples = in_turn(&running, rounds, |running| match &mut *running.borrow_mut() {
-        Ok(running) => once(running),
-        Err(why) => Err(why.clone()),
-    });
-    for running in running {
-        if let Ok(running) = running.into_inner() {
-            running.stop()?;
-        }
-    }
-    if is_uninterrupted {
-        sys::run_uninterrupted(false).while_doing("sharing the CPU again")?;
-    }
+    let (samples, order) = uninterrupted(|| signal_in_turn(bench, rounds))?;
+    let samples = samples?;
     bench.on_all_cpus()?;
     let row = |(subject, samples): (&Subject, Result<Vec<f64>>)| Row {
         name: subject.name,
         role: subject.role,
         cells: samples.map(|ns| vec![median(&ns), minimum(&ns), quantile(&ns, 0.99).into()]),
-    };
-    let order = if is_uninterrupted {
-        "Each does its part before the next one runs (SCHED_FIFO)."
-    } else {
-        "Who runs first is the scheduler's affair, and differs (SCHED_FIFO was refused)."
     };
     let time = |title| Column::new(title, Unit::Nanoseconds);
     Ok(vec![Report {
@@ -64,6 +43,20 @@ pub(crate) fn measure(bench: &Bench) -> Result<Vec<Report>> {
         columns: vec![time("median").goal(Goal::BestPeer), time("minimum"), time("99th percentile")],
         rows: bench.subjects.iter().zip(samples).map(row).collect(),
     }])
+}
+
+fn signal_in_turn(bench: &Bench, rounds: usize) -> Result<Vec<Samples<f64>>> {
+    let running: Vec<_> = bench.subjects.iter().map(|subject| RefCell::new(start(bench, subject))).collect();
+    let samples = in_turn(&running, rounds, |running| match &mut *running.borrow_mut() {
+        Ok(running) => once(running),
+        Err(why) => Err(why.clone()),
+    });
+    for running in running {
+        if let Ok(running) = running.into_inner() {
+            running.stop()?;
+        }
+    }
+    Ok(samples)
 }
 
 fn start(bench: &Bench, subject: &Subject) -> Result<Running> {

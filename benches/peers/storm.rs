@@ -17,7 +17,7 @@ use crate::proc;
 use crate::report::{Column, Report, Row, Unit};
 use crate::stats::{Number, float, median, minimum};
 use crate::subject::{Role, Subject};
-use crate::turns::in_turn;
+use crate::turns::{in_turn, uninterrupted};
 
 const ORPHANS: usize = 2000;
 
@@ -35,10 +35,10 @@ struct Sample {
 
 /// As PID 1, because not every peer is a subreaper.
 pub(crate) fn measure(bench: &Bench) -> Result<Vec<Report>> {
-    let rounds = bench.options.rounds(25, 5);
+    let rounds = bench.options.rounds(100, 5);
     let inits: Vec<&Subject> =
         bench.subjects.iter().filter(|subject| subject.role != Role::Baseline).collect();
-    let samples = in_turn(&inits, rounds, |subject| once(bench, subject));
+    let (samples, order) = uninterrupted(|| in_turn(&inits, rounds, |subject| once(bench, subject)))?;
     bench.on_all_cpus()?;
     let row = |(subject, samples): (&&Subject, Result<Vec<Sample>>)| Row {
         name: subject.name,
@@ -51,7 +51,7 @@ pub(crate) fn measure(bench: &Bench) -> Result<Vec<Report>> {
         note: format!(
             "As PID 1. The orphans all wait for one pipe to close. From its closing until the last of them is reaped, \
              and the init's own CPU time meanwhile; medians of {rounds} storms each, in turn. Init and orphans share a \
-             CPU, the watcher has another."
+             CPU, the watcher has another. {order}"
         ),
         columns: vec![
             time("until all are reaped").goal(Goal::BestPeer),

@@ -151,22 +151,37 @@ const STACK: usize = 8192;
 
 /// Makes `count` processes that all read standard input until it ends, then end too; they become orphans at once.
 ///
-/// They share their memory, as threads do: so they die fast, and what is measured is who reaps them.
+/// They share this process's memory, as threads do: so they die fast, and what is measured is who reaps them. This process
+/// has to outlive them. Memory has one owner, and when that one ends the kernel looks through all processes for the next
+/// (`mm_update_next_owner`): among themselves two thousand orphans would spend half of the storm on that.
 pub(crate) fn leave_orphans(count: usize) -> io::Result<()> {
-    // SAFETY: this process has one thread, so its copy may go on with anything.
-    let parent = check(unsafe { libc::fork() })?;
-    if parent != 0 {
-        let ended = wait(Pid::from_raw(parent))?;
-        return if ended.status == 0 { Ok(()) } else { Err(io::Error::other("could not clone all orphans")) };
-    }
-    let mut stacks = vec![0_u128; count * STACK / size_of::<u128>()];
-    for stack in stacks.chunks_exact_mut(STACK / size_of::<u128>()) {
+    let stacks = vec![[0_u128; STACK / size_of::<u128>()]; count + 1].leak();
+    let (own, theirs) = stacks.split_first_mut().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut theirs = theirs;
+    // SAFETY: the parent has a stack of its own, and what it is given is not touched here before it has ended.
+    let parent = check(unsafe {
+        libc::clone(
+            parent_of_orphans,
+            own.as_mut_ptr_range().end.cast(),
+            libc::CLONE_VM | libc::SIGCHLD,
+            (&raw mut theirs).cast(),
+        )
+    })?;
+    let ended = wait(Pid::from_raw(parent))?;
+    if ended.status == 0 { Ok(()) } else { Err(io::Error::other("could not clone all orphans")) }
+}
+
+/// The life of their parent: one orphan for each stack.
+extern "C" fn parent_of_orphans(stacks: *mut libc::c_void) -> libc::c_int {
+    // SAFETY: `leave_orphans` gives this pointer, and waits.
+    let stacks = unsafe { &mut *stacks.cast::<&mut [[u128; STACK / size_of::<u128>()]]>() };
+    for stack in stacks.iter_mut() {
         let top = stack.as_mut_ptr_range().end;
         // SAFETY: every orphan has a stack of its own, which lives as long as the memory that they all share.
         let orphan =
             unsafe { libc::clone(orphan, top.cast(), libc::CLONE_VM | libc::SIGCHLD, std::ptr::null_mut()) };
         if orphan < 0 {
-            // SAFETY: ends this copy without running what belongs to the original.
+            // SAFETY: ends this process without running what belongs to the one it shares its memory with.
             unsafe { libc::_exit(1) };
         }
     }

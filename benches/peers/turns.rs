@@ -1,6 +1,7 @@
 //! In turn: A B C D A B C D, so that whatever drifts on the machine hits all alike.
 
-use crate::context::Result;
+use crate::context::{Context, Result};
+use crate::sys;
 
 /// Every sample of one participant, or why there are none.
 pub(crate) type Samples<S> = Result<Vec<S>>;
@@ -25,4 +26,22 @@ pub(crate) fn in_turn<P, S>(
         }
     }
     all
+}
+
+/// Does the work with nobody on a CPU interrupted by another one who is measured, where that is allowed. Also returns the
+/// sentence that says so.
+///
+/// dumb-init's program has a session of its own. To the kernel that is a group of its own with its own share of the CPU
+/// (autogroup, sched(7)), so that it would interrupt dumb-init as soon as it is signalled and seem to be told sooner, and
+/// be interrupted by it for each orphan that ends.
+pub(crate) fn uninterrupted<T>(work: impl FnOnce() -> T) -> Result<(T, &'static str)> {
+    if sys::run_uninterrupted(true).is_err() {
+        return Ok((
+            work(),
+            "Who runs first is the scheduler's affair, and differs (SCHED_FIFO was refused).",
+        ));
+    }
+    let done = work();
+    sys::run_uninterrupted(false).while_doing("sharing the CPU again")?;
+    Ok((done, "Each does its part before the next one runs (SCHED_FIFO)."))
 }
