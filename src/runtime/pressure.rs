@@ -87,8 +87,11 @@ impl Runtime {
         self.pressure.due().filter(|_| self.is_fleet())
     }
 
+    /// At the end nobody starts anything any more, and whoever waits for runinit need not wait for this.
     pub(super) fn look_at_pressure(&mut self, now: Moment) {
-        if let Some(count) = self.pressure.look(now) {
+        if self.exit_code.is_none()
+            && let Some(count) = self.pressure.look(now)
+        {
             self.warn_of_pressure(&count);
         }
     }
