@@ -45,11 +45,11 @@ impl Recorder {
             return None;
         }
         let path = self.path.as_ref()?;
-        if path == Path::new(DEFAULT_PATH) {
-            // If it cannot be made, the lock says so.
-            let _ = path.parent().map(std::fs::create_dir_all);
-        }
-        match RecordFile::lock(path) {
+        let made = match path.parent() {
+            Some(directory) if path == Path::new(DEFAULT_PATH) => std::fs::create_dir_all(directory),
+            _ => Ok(()),
+        };
+        match made.and_then(|()| RecordFile::lock(path)) {
             Ok(file) => {
                 self.file = Some(file);
                 return killed_run(path);
