@@ -1,4 +1,5 @@
-//! In turn: A B C D A B C D, so that whatever drifts on the machine hits all alike.
+//! In turn: A B C D, C A D B, ..., so that whatever drifts on the machine hits all alike. The order changes from round to
+//! round, since each leaves the kernel work that the next one has to wait for.
 
 use crate::context::{Context, Result};
 use crate::sys;
@@ -15,17 +16,39 @@ pub(crate) fn in_turn<P, S>(
 ) -> Vec<Samples<S>> {
     let mut all: Vec<Samples<S>> = participants.iter().map(|_| Ok(Vec::with_capacity(rounds))).collect();
     let warm_up = rounds / 20;
+    let mut order: Vec<usize> = (0..participants.len()).collect();
+    let mut random = Random(1);
     for round in 0..warm_up + rounds {
-        for (participant, samples) in participants.iter().zip(&mut all) {
-            let Ok(kept) = samples else { continue };
-            match once(participant) {
+        random.shuffle(&mut order);
+        for index in &order {
+            let Ok(kept) = &mut all[*index] else { continue };
+            match once(&participants[*index]) {
                 Ok(sample) if round >= warm_up => kept.push(sample),
                 Ok(_) => {}
-                Err(why) => *samples = Err(why),
+                Err(why) => all[*index] = Err(why),
             }
         }
     }
     all
+}
+
+/// The same numbers in every run: xorshift (Marsaglia, 2003).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 33).unwrap_or_default() % limit
+    }
+
+    /// Fisher and Yates.
+    fn shuffle(&mut self, order: &mut [usize]) {
+        for last in (1..order.len()).rev() {
+            order.swap(last, self.below(last + 1));
+        }
+    }
 }
 
 /// Does the work with nobody on a CPU interrupted by another one who is measured, where that is allowed. Also returns the
