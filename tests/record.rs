@@ -326,6 +326,16 @@ fn as_pid_1_it_has_a_place_of_its_own() -> Tested {
 }
 
 #[test]
+fn why_that_place_cannot_be_made_is_told_to_whoever_wants_to_know() -> Tested {
+    let stage = Stage::new(Place::Pid1)?.with("--tmpfs", "/run=1m").with("--read-only", "/run");
+    let mut running = stage.start(runinit(&["-v", "-v"], &["sh", "-c", "exit 5"]))?;
+    running.end_with(5)?;
+    let told = "/run/runinit/shutdown_state.json: no record is kept: Read-only file system";
+    ensure!(running.stderr().contains(told), "{}", running.explain("another reason"));
+    Ok(())
+}
+
+#[test]
 fn below_pid_1_nothing_is_written_unasked() -> Tested {
     let stage = Stage::new(Place::Below)?.with("--tmpfs", "/run=1m");
     let running = stage.start(runinit(&[], &[&probe()?, "hear"]))?;

@@ -146,8 +146,8 @@ pub(crate) fn private_mounts(is_run_writable: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// What an orphan needs to read and end.
-const STACK: usize = 8192;
+/// What an orphan needs to read and end: 8 KiB.
+type Stack = [u128; 512];
 
 /// Makes `count` processes that all read standard input until it ends, then end too; they become orphans at once.
 ///
@@ -155,9 +155,8 @@ const STACK: usize = 8192;
 /// has to outlive them. Memory has one owner, and when that one ends the kernel looks through all processes for the next
 /// (`mm_update_next_owner`): among themselves two thousand orphans would spend half of the storm on that.
 pub(crate) fn leave_orphans(count: usize) -> io::Result<()> {
-    let stacks = vec![[0_u128; STACK / size_of::<u128>()]; count + 1].leak();
-    let (own, theirs) = stacks.split_first_mut().ok_or(io::ErrorKind::InvalidInput)?;
-    let mut theirs = theirs;
+    let stacks: &mut [Stack] = vec![[0; 512]; count + 1].leak();
+    let (own, mut theirs) = stacks.split_first_mut().ok_or(io::ErrorKind::InvalidInput)?;
     // SAFETY: the parent has a stack of its own, and what it is given is not touched here before it has ended.
     let parent = check(unsafe {
         libc::clone(
@@ -174,7 +173,7 @@ pub(crate) fn leave_orphans(count: usize) -> io::Result<()> {
 /// The life of their parent: one orphan for each stack.
 extern "C" fn parent_of_orphans(stacks: *mut libc::c_void) -> libc::c_int {
     // SAFETY: `leave_orphans` gives this pointer, and waits.
-    let stacks = unsafe { &mut *stacks.cast::<&mut [[u128; STACK / size_of::<u128>()]]>() };
+    let stacks = unsafe { &mut *stacks.cast::<&mut [Stack]>() };
     for stack in stacks.iter_mut() {
         let top = stack.as_mut_ptr_range().end;
         // SAFETY: every orphan has a stack of its own, which lives as long as the memory that they all share.

@@ -87,10 +87,8 @@ pub(super) fn lock(path: &Path) -> io::Result<Flock<File>> {
 /// # Errors
 /// It is missing, a link, no file, or cannot be read.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let (file, metadata) = regular_file::open_as(OpenOptions::new().read(true), path, libc::O_NOFOLLOW)?;
-    // With room for all of it, it is read at once, and not first in pieces of 32 bytes.
-    let size = usize::try_from(metadata.len().min(READ_LIMIT)).unwrap_or_default();
-    let mut contents = Vec::with_capacity(size + 64);
+    let mut contents = Vec::new();
+    let (file, _) = regular_file::open_as(OpenOptions::new().read(true), path, libc::O_NOFOLLOW)?;
     file.take(READ_LIMIT).read_to_end(&mut contents)?;
     Ok(contents)
 }
