@@ -1,34 +1,73 @@
-//! Has the linker put together what every start of runinit runs (`layout/start.order`).
-//!
-//! The kernel maps a file's pages in runs of 64 KiB around the one that is touched (`fault_around_bytes`). What a start
-//! runs is a seventh of the binary but lies all over it, so that without an order nearly all of it is mapped, fault by
-//! fault: a third of the time until the program runs, and memory that is never needed again.
+//! What only the linking of a release can give, where what it goes by is known.
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// What every start of runinit runs, to be put together.
+///
+/// The kernel maps a file's pages in runs of 64 KiB around the one that is touched (`fault_around_bytes`). What a start
+/// runs is a seventh of the binary but lies all over it, so that without an order nearly all of it is mapped, fault by
+/// fault: a third of the time until the program runs, and memory that is never needed again.
 const ORDER: &str = "layout/start.order";
+
+/// What a C library says of itself, if its start is the one that `src/os/raw/before_main.rs` replaces.
+const KNOWN_LIBC: &[u8] = b"GNU C Library (Debian GLIBC 2.36-9+deb12u";
 
 fn main() {
     println!("cargo::rerun-if-changed={ORDER}");
-    let variable = |name: &str| env::var(name).unwrap_or_default();
-    let order = Path::new(&variable("CARGO_MANIFEST_DIR")).join(ORDER);
-    if variable("PROFILE") == "release" && links_with_lld(&variable("TARGET")) {
+    println!("cargo::rustc-check-cfg=cfg(known_libc)");
+    let is_default = has_default_linker();
+    if is_default && is_fixed_and_static() && links_with_known_libc() {
+        println!("cargo::rustc-cfg=known_libc");
+    }
+    if is_default && variable("PROFILE") == "release" && links_with_lld() {
+        let order = Path::new(&variable("CARGO_MANIFEST_DIR")).join(ORDER);
         println!("cargo::rustc-link-arg-bins=-Wl,--symbol-ordering-file={}", order.display());
         // Another version of the compiler has other names for some; they stay where they are.
         println!("cargo::rustc-link-arg-bins=-Wl,--no-warn-symbol-ordering");
     }
 }
 
+fn variable(name: &str) -> String {
+    env::var(name).unwrap_or_default()
+}
+
+fn flags() -> String {
+    variable("CARGO_ENCODED_RUSTFLAGS")
+}
+
+fn has_default_linker() -> bool {
+    let is_default = |flags: &str| !flags.contains("linker") && !flags.contains("fuse-ld");
+    variable("TARGET") == "x86_64-unknown-linux-gnu"
+        && is_default(&flags())
+        && env::var_os("RUSTC_LINKER").is_none()
+}
+
+/// As `.cargo/config.toml` has it.
+fn is_fixed_and_static() -> bool {
+    variable("CARGO_CFG_TARGET_FEATURE").split(',').any(|feature| feature == "crt-static")
+        && flags().contains("relocation-model=static")
+}
+
+/// Looks into the very library that is linked.
+fn links_with_known_libc() -> bool {
+    let answer = Command::new("cc").arg("-print-file-name=libc.a").output();
+    let Some(path) = answer.ok().and_then(|answer| String::from_utf8(answer.stdout).ok()) else {
+        return false;
+    };
+    let path = path.trim_end();
+    println!("cargo::rerun-if-changed={path}");
+    fs::read(path).is_ok_and(|library| library.windows(KNOWN_LIBC.len()).any(|bytes| bytes == KNOWN_LIBC))
+}
+
 /// The compiler uses the lld that comes with it for this target alone, unless it is told otherwise. Other linkers do not
 /// know the option, and would refuse it.
-fn links_with_lld(target: &str) -> bool {
-    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
-    let is_default =
-        !flags.contains("linker") && !flags.contains("fuse-ld") && env::var_os("RUSTC_LINKER").is_none();
-    let lld = sysroot().map(|root| root.join("lib/rustlib").join(target).join("bin/gcc-ld/ld.lld"));
-    target == "x86_64-unknown-linux-gnu" && is_default && lld.is_some_and(|lld| lld.exists())
+fn links_with_lld() -> bool {
+    let lld =
+        sysroot().map(|root| root.join("lib/rustlib").join(variable("TARGET")).join("bin/gcc-ld/ld.lld"));
+    lld.is_some_and(|lld| lld.exists())
 }
 
 fn sysroot() -> Option<PathBuf> {

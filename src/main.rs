@@ -29,17 +29,6 @@ pub extern "C" fn main(_argc: i32, _argv: *const *const std::ffi::c_char) -> i32
     processes::exit(catch_unwind(run).map_or(INTERNAL_ERROR, i32::from))
 }
 
-/// In place of the C library's own, which a static program calls before `main`: the directory of the binary, for libraries
-/// that it might load later. runinit loads none. To ask for it (`readlink("/proc/self/exe")`) has the kernel make entries of
-/// /proc for this process and remove them at its end: a twentieth of the whole run of a program that ends at once.
-///
-/// -1: it is not known, as without /proc (glibc, sysdeps/unix/sysv/linux/dl-origin.c).
-#[unsafe(no_mangle)]
-#[allow(unsafe_code)] // the attribute; what else is called so is what this replaces
-pub extern "C" fn _dl_get_origin() -> *const std::ffi::c_char {
-    std::ptr::without_provenance(usize::MAX)
-}
-
 fn run() -> u8 {
     stdio::keep_places();
     let environment = |name: &str| std::env::var_os(name);

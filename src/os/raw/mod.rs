@@ -1,6 +1,7 @@
 //! The system calls that no safe wrapper offers as they are needed here. Nothing else in the crate is unsafe.
 #![allow(unsafe_code)]
 
+mod before_main;
 mod birth;
 mod confine;
 mod message;
