@@ -1,4 +1,4 @@
-//! What only the linking of a release can give, where what it goes by is known.
+//! What depends on what the binary is linked with, and by what.
 
 use std::env;
 use std::fs;
@@ -12,8 +12,10 @@ use std::process::Command;
 /// fault: a third of the time until the program runs, and memory that is never needed again.
 const ORDER: &str = "layout/start.order";
 
-/// What a C library says of itself, if its start is the one that `src/os/raw/before_main.rs` replaces.
-const KNOWN_LIBC: &[u8] = b"GNU C Library (Debian GLIBC 2.36-9+deb12u";
+/// What C libraries say of themselves whose start is the one that `src/os/raw/before_main.rs` replaces: those of Debian 12
+/// and 13.
+const KNOWN_LIBCS: [&str; 2] =
+    ["GNU C Library (Debian GLIBC 2.36-9+deb12u", "GNU C Library (Debian GLIBC 2.41-12+deb13u"];
 
 fn main() {
     println!("cargo::rerun-if-changed={ORDER}");
@@ -59,7 +61,8 @@ fn links_with_known_libc() -> bool {
     };
     let path = path.trim_end();
     println!("cargo::rerun-if-changed={path}");
-    fs::read(path).is_ok_and(|library| library.windows(KNOWN_LIBC.len()).any(|bytes| bytes == KNOWN_LIBC))
+    let Ok(library) = fs::read(path) else { return false };
+    KNOWN_LIBCS.iter().any(|known| library.windows(known.len()).any(|bytes| bytes == known.as_bytes()))
 }
 
 /// The compiler uses the lld that comes with it for this target alone, unless it is told otherwise. Other linkers do not

@@ -16,7 +16,7 @@ extern "C" fn _dl_get_origin() -> *const c_char {
     ptr::without_provenance(usize::MAX)
 }
 
-/// The steps of glibc 2.36 in their order (csu/libc-start.c), which build.rs has looked for in the library that is linked.
+/// The steps of glibc 2.36 and 2.41 in their order (csu/libc-start.c); build.rs has looked which library is linked.
 #[cfg(known_libc)]
 mod start {
     use std::arch::asm;
@@ -163,6 +163,7 @@ mod start {
         __x86_shared_cache_size: c_long = SHARED_CACHE;
         __x86_shared_cache_size_half: c_long = SHARED_CACHE / 2;
         __x86_shared_non_temporal_threshold: c_long = SHARED_CACHE * 3 / 4;
+        __x86_memset_non_temporal_threshold: c_long = SHARED_CACHE * 3 / 4;
         __x86_rep_movsb_threshold: c_long = 2 << 10;
         __x86_rep_movsb_stop_threshold: c_long = SHARED_CACHE * 3 / 4;
         __x86_rep_stosb_threshold: c_long = 2 << 10;
