@@ -5,7 +5,7 @@
 
 mod support;
 
-use libc::{SIGHUP, SIGKILL, SIGSTOP, SIGTERM};
+use libc::{SIGCONT, SIGHUP, SIGKILL, SIGSTOP, SIGTERM};
 use std::process::Command;
 use support::{Lateness, Outcome, Place, Process, Running, Stage, Tested, ensure, runinit, send, words};
 
@@ -435,6 +435,44 @@ fn a_session_that_is_somebody_elses_is_not_taken() -> Tested {
     ensure!(end.code == Some(126), "{}", running.explain("its code"));
     ensure!(running.stderr().contains("duplicate session: agent-a"), "{}", running.stderr());
     ensure!(end.left.iter().any(|left| left.contains("cat")), "{:?}", end.left);
+    Ok(())
+}
+
+/// A tmux whose server hangs as soon as it is asked for a session, for the first time.
+const HANGING_TMUX: &str = "#!/bin/bash\ncd \"${0%/*}\"\nif [[ \" $* \" = *\" new-session \"* && ! -e hangs ]]; then\n\
+                            touch hangs; kill -STOP $(cat server)\nfi\nPATH=${PATH#*:} exec tmux \"$@\"\n";
+
+/// tmux does what it was asked for even if nobody waits for it any more.
+#[test]
+fn a_session_that_a_shared_server_starts_too_late_is_taken_back() -> Tested {
+    let text = "[tmux]\nsocket = \"@dir/shared\"\n".to_owned() + &sayer("a", "");
+    let stage = stage(Place::Below, &text)?;
+    stage.write("tmux", HANGING_TMUX, 0o755)?;
+    let socket = stage.path("shared");
+    let path = format!("{}:{}", stage.path(""), std::env::var("PATH").unwrap_or_default());
+    let script = format!(
+        "tmux -S {socket} -f /dev/null new-session -d -s mine cat; tmux -S {socket} display-message -p '#{{pid}}' > {}; \
+         PATH='{path}'; exec \"$@\"",
+        stage.path("server")
+    );
+    let command = command_line(&stage);
+    let mut argv = words(["sh", "-c", &script, "sh"]);
+    argv.extend(runinit(&command.each_ref().map(String::as_str), &[]));
+    let mut running = stage.start(argv)?;
+    running.wait_for("the start to be given up", || {
+        running.stderr().contains("a: cannot start: tmux does not answer; trying again")
+    })?;
+    let everybody = running.everybody();
+    let server = everybody.iter().find(|p| p.name == "tmux: server").ok_or("no server")?;
+    send(server.pid, SIGCONT)?;
+    running.wait_for("a start", || running.stderr().contains("a: started"))?;
+    let list =
+        |running: &Running| ask_at(running, &["-S", &socket], &["list-sessions", "-F", "#{session_name}"]);
+    ensure!(list(&running) == "agent-a\nmine\n", "{}", running.explain(&list(&running)));
+    running.signal(SIGTERM)?;
+    let end = running.end()?;
+    ensure!(end.code == Some(0), "{}", running.explain("its end"));
+    ensure!(end.left.len() == 2, "a server and its cat: {:?}", end.left);
     Ok(())
 }
 

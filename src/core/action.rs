@@ -83,6 +83,9 @@ pub enum Action {
 pub enum Question {
     /// To start it; answered by [`Event::Spawned`](super::event::Event::Spawned).
     Start,
+    /// To end what a start that is not waited for any longer may still come to, on a server that lives on; answered by
+    /// [`Event::Spawned`](super::event::Event::Spawned), which has failed.
+    TakeBack,
     /// How it has ended; answered by [`Event::EndTold`](super::event::Event::EndTold).
     End,
     /// To tell its last screen and close its session; answered by [`Event::Closed`](super::event::Event::Closed).

@@ -23,6 +23,12 @@ const FIRST_AGAIN: Duration = Duration::from_millis(5);
 /// No wait is longer; a session whose end tmux has not noticed after one of this length is closed all the same.
 const LAST_AGAIN: Duration = Duration::from_millis(80);
 
+/// A start that tmux does not answer, and may never have heard of.
+pub fn unanswered() -> SpawnFailure {
+    let message = "cannot start: tmux does not answer".to_owned();
+    SpawnFailure { kind: SpawnFailureKind::NoRoom, errno: 0, message }
+}
+
 impl Program {
     /// When it is asked again, or is not waited for any longer.
     pub(super) fn call_deadline(&self) -> Option<Moment> {
@@ -96,7 +102,7 @@ impl Core {
 
     fn ask_again(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
         let Some(call) = &mut self.programs[id].call else { return };
-        if call.question == Question::Start {
+        if matches!(call.question, Question::Start | Question::TakeBack) {
             // A start is tried again by the rules of starts.
             return self.give_up_call(id, now, out);
         }
@@ -122,14 +128,18 @@ impl Core {
     fn give_up_call(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
         let Some(question) = self.programs[id].call.map(|call| call.question) else { return };
         self.cut_call(id, out);
-        self.note(now, Some(id), "tmux does not answer");
-        self.record_soon(now);
+        if question != Question::TakeBack {
+            self.note(now, Some(id), "tmux does not answer");
+            self.record_soon(now);
+        }
         match question {
-            Question::Start => {
-                let message = "cannot start: tmux does not answer".to_owned();
-                let failure = SpawnFailure { kind: SpawnFailureKind::NoRoom, errno: 0, message };
-                self.on_spawned(id, Err(failure), now, out);
+            // It may have been asked already, and do it later. It does one thing after the other, even for those who have gone.
+            Question::Start
+                if self.plan.programs[id].is_on_a_persons_server() && !self.patience(now).is_zero() =>
+            {
+                self.call(id, Question::TakeBack, now, out);
             }
+            Question::Start | Question::TakeBack => self.on_spawned(id, Err(unanswered()), now, out),
             Question::End => self.end_is_known(id, Ended::Unknown, now, out),
             Question::Close { .. } => {
                 self.say(Level::Warn, id, "tmux does not answer; its session was not closed", out);

@@ -34,7 +34,7 @@ pub mod action;
 #[cfg(test)]
 mod bench;
 pub mod budget;
-mod calling;
+pub mod calling;
 mod checking;
 mod cleaning;
 pub mod commanding;

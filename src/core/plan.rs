@@ -345,6 +345,11 @@ impl Program {
         matches!(self.kind, Kind::Agent(_))
     }
 
+    /// True for one in a session of a server that is not runinit's own.
+    pub fn is_on_a_persons_server(&self) -> bool {
+        self.session().is_some_and(|session| !session.socket.is_private())
+    }
+
     /// The tmux session that it lives in, if it does.
     pub fn session(&self) -> Option<&Session> {
         match &self.kind {

@@ -51,6 +51,11 @@ impl Marks {
         self.cgroups.as_ref()
     }
 
+    /// What no other run has.
+    pub fn run(&self) -> &str {
+        &self.run
+    }
+
     /// The variable for a program of this name.
     pub fn variable(&self, program: &str) -> (OsString, OsString) {
         let mut value = OsString::from(format!("{program}@{}", self.run));

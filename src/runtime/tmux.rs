@@ -3,6 +3,7 @@
 use super::Runtime;
 use crate::core::action::{Question, Target};
 use crate::core::budget::Moment;
+use crate::core::calling;
 use crate::core::event::{Event, GroupState, SpawnFailure, SpawnFailureKind};
 use crate::core::plan::{Kind, Launch, ProgramId};
 use crate::core::process::{Exit, Pgid, Pid};
@@ -191,7 +192,7 @@ impl Runtime {
         env.extend(voice.environment);
         // Its server's own is not for it.
         env.extend(self.mark(id));
-        Ok(tmux::start(session, &launch.argv, &env, launch.cwd.as_deref()))
+        Ok(tmux::start(session, &launch.argv, &env, launch.cwd.as_deref(), self.marks.run()))
     }
 
     #[inline(never)]
@@ -219,9 +220,12 @@ impl Runtime {
     }
 
     fn words_of(&self, id: ProgramId, question: Question) -> Option<Vec<OsString>> {
+        if question == Question::TakeBack {
+            return Some(tmux::take_back(self.core.plan().programs[id].session()?, self.marks.run()));
+        }
         let (session, pane) = self.session(id)?;
         match question {
-            Question::Start => None,
+            Question::Start | Question::TakeBack => None,
             Question::End => Some(tmux::end(&session.socket, pane)),
             Question::Close { waits } => Some(tmux::close(session, pane, waits)),
         }
@@ -273,6 +277,7 @@ impl Runtime {
         };
         match question {
             Question::Start => Some(Event::Spawned(id, self.hear_start(id, is_well, &answer))),
+            Question::TakeBack => Some(Event::Spawned(id, Err(calling::unanswered()))),
             Question::End => {
                 let ended = self.session(id).map(|(_, pane)| tmux::read_end(&answer, pane));
                 // Without a server the pane's process is runinit's own child, and is reaped in a moment.
@@ -417,7 +422,7 @@ fn no_session(answer: &str) -> SpawnFailure {
 /// The answer for a program without a pane: there is nothing to tell of it, and nothing to close.
 fn without_tmux(id: ProgramId, question: Question) -> Event {
     match question {
-        Question::Start => Event::Called(id, None),
+        Question::Start | Question::TakeBack => Event::Called(id, None),
         Question::End => Event::EndTold(id, Ended::Unknown),
         Question::Close { .. } => Event::Closed(id, true),
     }

@@ -12,7 +12,7 @@ mod socket;
 pub use answer::{Ended, OLDEST, Pane, Version, panes, read_close, read_end, read_start};
 pub use name::refusal;
 pub use question::{
-    attach, close, end, is_server, keys, look, serve, server, server_version, start, version,
+    attach, close, end, is_server, keys, look, serve, server, server_version, start, take_back, version,
 };
 pub use socket::Socket;
 

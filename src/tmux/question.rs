@@ -9,6 +9,9 @@ use std::path::Path;
 /// Sent before each pane in a list of panes, apart from its session's name, which comes last as it may hold blanks.
 const PANE: &str = "#{pid} #{session_id} #{pane_id} #{pane_pid} #{session_name}";
 
+/// The option of a session that says which run of runinit has started it.
+const RUN: &str = "@runinit";
+
 /// The lines above a screen that tmux keeps unless it is told otherwise.
 const KEPT: u32 = 2000;
 
@@ -32,6 +35,7 @@ pub fn start(
     argv: &[OsString],
     env: &[(OsString, OsString)],
     cwd: Option<&Path>,
+    run: &str,
 ) -> Vec<OsString> {
     let mut line = client(&session.socket);
     let target = format!("={}:", session.name);
@@ -66,6 +70,19 @@ pub fn start(
     // tmux does nothing else between the commands of one line, so the pane stays even if the program has ended already.
     line.extend(words([";", "set-option", "-w", "-t", &target, "remain-on-exit", "on"]));
     line.extend(words([";", "set-option", "-w", "-t", &target, "remain-on-exit-format", ""]));
+    if !session.socket.is_private() {
+        line.extend(words([";", "set-option", "-t", &target, RUN, run]));
+    }
+    line
+}
+
+/// Ends the session that a start of this run has made, and nobody else's of that name.
+pub fn take_back(session: &Session, run: &str) -> Vec<OsString> {
+    let mut line = client(&session.socket);
+    let name = in_format(&session.name);
+    let is_it = format!("#{{&&:#{{==:#{{session_name}},{name}}},#{{==:#{{{RUN}}},{run}}}}}");
+    line.extend(words(["if-shell", "-F", "-t", &format!("={}:", session.name), &is_it]));
+    line.extend(words([&format!("kill-session -t '={}'", session.name)]));
     line
 }
 
@@ -191,16 +208,18 @@ mod tests {
     #[test]
     fn a_start_names_everything_and_ends_with_what_keeps_the_pane() {
         let env = [("K".into(), "a b".into())];
-        let asked = start(&session("default"), &["x".into(), "y;".into()], &env, Some(Path::new("/srv")));
+        let asked =
+            start(&session("default"), &["x".into(), "y;".into()], &env, Some(Path::new("/srv")), "7.9");
         let wanted = "tmux -u -L default -N new-session -d -s a -x 200 -y 50 -P -F \
                       #{version} #{pid} #{session_id} #{pane_id} #{pane_pid} -c /srv -e K=a b -- x y\\; \
-                      ; set-option -w -t =a: remain-on-exit on ; set-option -w -t =a: remain-on-exit-format ";
+                      ; set-option -w -t =a: remain-on-exit on ; set-option -w -t =a: remain-on-exit-format  \
+                      ; set-option -t =a: @runinit 7.9";
         assert_eq!(line(&asked), wanted);
     }
 
     #[test]
     fn only_on_a_private_server_a_session_of_that_name_is_in_the_way() {
-        let asked = |socket| line(&start(&session(socket), &["x".into()], &[], None));
+        let asked = |socket| line(&start(&session(socket), &["x".into()], &[], None, "7.9"));
         let kill = "if-shell -F -t =a: #{==:#{session_name},a} kill-session -t '=a' ;";
         assert!(asked("runinit").contains(kill), "{}", asked("runinit"));
         for socket in ["default", "/run/tmux.sock"] {
@@ -209,15 +228,22 @@ mod tests {
     }
 
     #[test]
+    fn only_what_this_run_has_started_is_taken_back() {
+        let wanted = "tmux -u -L default -N if-shell -F -t =a: \
+                      #{&&:#{==:#{session_name},a},#{==:#{@runinit},7.9}} kill-session -t '=a'";
+        assert_eq!(line(&take_back(&session("default"), "7.9")), wanted);
+    }
+
+    #[test]
     fn a_single_word_is_not_left_to_a_shell() {
-        let asked = start(&session("s"), &["my prog".into()], &[], None);
+        let asked = start(&session("s"), &["my prog".into()], &[], None, "7.9");
         assert!(line(&asked).contains("-- /bin/sh -c exec \"$0\" my prog ;"));
     }
 
     #[test]
     fn nothing_in_a_word_means_anything_to_tmux() {
         let env = [("K".into(), "this; then that;".into())];
-        let asked = line(&start(&session("default"), &["x".into()], &env, Some(Path::new("/a #S;"))));
+        let asked = line(&start(&session("default"), &["x".into()], &env, Some(Path::new("/a #S;")), "7.9"));
         assert!(asked.contains(" -c /a ##S\\; -e K=this; then that\\; -- "), "{asked}");
         assert_eq!(in_format("a,b}#"), "a#,b#}##");
     }

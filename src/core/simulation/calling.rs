@@ -11,7 +11,7 @@ use crate::tmux::Ended;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// How long a client takes; with [`Question::End`] and [`Question::Close`] longer than is waited for, now and then.
+/// How long a client takes; longer than is waited for, now and then.
 const TAKES_MS: [u64; 6] = [0, 0, 1, 5, 20, 200];
 const HANGS_MS: u64 = 5000;
 
@@ -30,13 +30,14 @@ impl World {
         if !self.has_room() {
             return None;
         }
-        let hangs = question != Question::Start && self.random.chance(10);
+        let hangs = self.random.chance(10);
         let takes = if hangs { HANGS_MS } else { self.random.pick(&TAKES_MS) };
         let code = u8::from(self.random.chance(5));
         let life = Rc::new(Life::endless().ends(Duration::from_millis(takes), code));
         let pid = self.kernel.spawn_client(id, &life);
         self.clients.insert(id, question);
         self.checker.see("a tmux that does not answer", hangs);
+        self.checker.see("a start in tmux that is taken back", question == Question::TakeBack);
         pid
     }
 
@@ -44,7 +45,7 @@ impl World {
         let is_well = exit == Exit::Code(0);
         Some(match self.clients.remove(&id)? {
             Question::Start if is_well => Event::Spawned(id, self.spawn(id)),
-            Question::Start => Event::Spawned(id, Err(no_room())),
+            Question::Start | Question::TakeBack => Event::Spawned(id, Err(no_room())),
             // Its own end comes as that of a child, too: here its server is gone, and it is runinit's.
             Question::End => Event::EndTold(id, Ended::NotYet),
             Question::Close { waits } => Event::Closed(id, is_well || !waits),

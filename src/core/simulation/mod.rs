@@ -46,7 +46,7 @@ use world::{End, World};
 /// Worlds of one run, if nobody says otherwise.
 const WORLDS: u64 = 3000;
 /// Situations that so many worlds must have met, or they are not worth much.
-const SIGHTS: [&str; 38] = [
+const SIGHTS: [&str; 39] = [
     "a blind look",
     "a check that cannot start",
     "a command that was cut",
@@ -76,6 +76,7 @@ const SIGHTS: [&str; 38] = [
     "a stray told",
     "a survivor",
     "a tmux that does not answer",
+    "a start in tmux that is taken back",
     "an agent",
     "an early signal",
     "an escapee killed",

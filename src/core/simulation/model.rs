@@ -362,7 +362,8 @@ impl Model {
                 if plan.zero_codes.contains(&code) { 0 } else { code }
             }
             (Some(Reason::AllExited), None) => {
-                i32::from((0..self.fates.len()).any(|index| self.has_failed(index, around)))
+                let counts = |index: usize| !plan.programs[index].is_server();
+                i32::from((0..self.fates.len()).any(|index| counts(index) && self.has_failed(index, around)))
             }
             (_, None) => 0,
         }

@@ -11,6 +11,7 @@ use super::trace::Trace;
 use crate::core::Core;
 use crate::core::action::{Action, Question};
 use crate::core::budget::Moment;
+use crate::core::calling::unanswered;
 use crate::core::commanding::Command;
 use crate::core::event::{Event, Received, Sender, SpawnFailure, SpawnFailureKind};
 use crate::core::plan::{Plan, ProgramId};
@@ -266,9 +267,7 @@ impl World {
             }
             _ => {}
         }
-        if let Event::Tick = event {
-            self.give_up_starts(now);
-        }
+        self.give_up_starts(event, now);
         self.checker.before_step(event, &self.core, now, tries);
         let short_way = match event {
             Event::Signal(received) => {
@@ -295,16 +294,23 @@ impl World {
         self.checker.after_step(event, &self.core, &self.kernel, now, actions)
     }
 
-    /// A tick in which tmux has not answered in time is to the model what a start without room is.
-    fn give_up_starts(&mut self, now: Moment) {
-        let is_given_up = |call: &Call| call.question == Question::Start && call.until <= now;
-        let starts =
-            self.core.programs().filter(|(_, _, program)| program.call.as_ref().is_some_and(is_given_up));
-        for id in starts.map(|(id, _, _)| id).collect::<Vec<_>>() {
-            let failure = SpawnFailure { kind: SpawnFailureKind::NoRoom, errno: 0, message: String::new() };
+    /// To the model, tmux that has not answered in time, or could not be asked, is a start without room.
+    fn give_up_starts(&mut self, event: &Event, now: Moment) {
+        let is_given_up = |id: ProgramId, call: &Call| {
+            let is_over = match event {
+                Event::Tick => call.until <= now,
+                Event::Called(called, command) => *called == id && command.is_none(),
+                _ => false,
+            };
+            is_over && call.question == Question::TakeBack
+        };
+        let starts = self.core.programs().filter_map(|(id, _, program)| Some((id, program.call.as_ref()?)));
+        let given_up: Vec<ProgramId> =
+            starts.filter(|(id, call)| is_given_up(*id, call)).map(|(id, _)| id).collect();
+        for id in given_up {
             let so_far = self.tries.entry(id).or_default();
             *so_far += 1;
-            self.checker.before_step(&Event::Spawned(id, Err(failure)), &self.core, now, *so_far);
+            self.checker.before_step(&Event::Spawned(id, Err(unanswered())), &self.core, now, *so_far);
         }
     }
 
