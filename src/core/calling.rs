@@ -133,7 +133,8 @@ impl Core {
             self.record_soon(now);
         }
         match question {
-            // It may have been asked already, and do it later. It does one thing after the other, even for those who have gone.
+            // tmux may have been asked already, and do it later: it works off in turn what it was asked, even by those who have
+            // gone.
             Question::Start
                 if self.plan.programs[id].is_on_a_persons_server() && !self.patience(now).is_zero() =>
             {
