@@ -29,7 +29,7 @@ pub fn serve(socket: &Socket) -> Vec<OsString> {
 }
 
 /// Starts a session and tells its pane ([`read_start`](super::read_start)). The program runs without a shell in between: tmux runs a
-/// single word by one, so that becomes more.
+/// single word by one, so that becomes more. `run` is what no other run of runinit has, for [`take_back`].
 pub fn start(
     session: &Session,
     argv: &[OsString],
