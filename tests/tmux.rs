@@ -37,6 +37,14 @@ fn command_line(stage: &Stage) -> [String; 4] {
     ["--config".into(), stage.path("fleet.toml"), "--state-file".into(), stage.path("record")]
 }
 
+/// A fleet that a script starts, as `"$@"`, when it has prepared what is there before.
+fn start_by(stage: Stage, script: &str) -> Result<Running, String> {
+    let command = command_line(&stage);
+    let mut argv = words(["sh", "-c", script, "sh"]);
+    argv.extend(runinit(&command.each_ref().map(String::as_str), &[]));
+    stage.start(argv)
+}
+
 /// An agent whose script is given to a shell.
 fn agent(name: &str, shell: &str, more: &str) -> String {
     format!(
@@ -68,6 +76,11 @@ fn ask_at(running: &Running, server: &[&str], question: &[&str]) -> String {
     tmux.env("TMUX_TMPDIR", running.file("")).args(server).arg("-N").args(question);
     tmux.output()
         .map_or_else(|e| e.to_string(), |output| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The names of the sessions on a server, a line each.
+fn sessions(running: &Running, socket: &str) -> String {
+    ask_at(running, &["-S", socket], &["list-sessions", "-F", "#{session_name}"])
 }
 
 fn server(running: &Running) -> Result<Process, String> {
@@ -373,14 +386,10 @@ fn a_persons_sessions_on_a_shared_server_stay() -> Tested {
     let tmux = format!("tmux -S {socket} -f /dev/null");
     let script =
         format!("{tmux} new-session -d -s agent-ab cat; {tmux} new-session -d -s mine cat; exec \"$@\"");
-    let command = command_line(&stage);
-    let mut argv = words(["sh", "-c", &script, "sh"]);
-    argv.extend(runinit(&command.each_ref().map(String::as_str), &[]));
-    let mut running = stage.start(argv)?;
+    let mut running = start_by(stage, &script)?;
     running.wait_for_line("said", "a")?;
-    let list =
-        |running: &Running| ask_at(running, &["-S", &socket], &["list-sessions", "-F", "#{session_name}"]);
-    ensure!(list(&running) == "agent-a\nagent-ab\nmine\n", "{}", running.explain(&list(&running)));
+    let list = sessions(&running, &socket);
+    ensure!(list == "agent-a\nagent-ab\nmine\n", "{}", running.explain(&list));
     running.signal(SIGTERM)?;
     let end = running.end()?;
     ensure!(end.code == Some(0), "{}", running.explain("its end"));
@@ -427,10 +436,7 @@ fn a_session_that_is_somebody_elses_is_not_taken() -> Tested {
     let stage = stage(Place::Below, &text)?;
     let script =
         format!("tmux -S {} -f /dev/null new-session -d -s agent-a cat; exec \"$@\"", stage.path("shared"));
-    let command = command_line(&stage);
-    let mut argv = words(["sh", "-c", &script, "sh"]);
-    argv.extend(runinit(&command.each_ref().map(String::as_str), &[]));
-    let mut running = stage.start(argv)?;
+    let mut running = start_by(stage, &script)?;
     let end = running.end()?;
     ensure!(end.code == Some(126), "{}", running.explain("its code"));
     ensure!(running.stderr().contains("duplicate session: agent-a"), "{}", running.stderr());
@@ -455,10 +461,7 @@ fn a_session_that_a_shared_server_starts_too_late_is_taken_back() -> Tested {
          PATH='{path}'; exec \"$@\"",
         stage.path("server")
     );
-    let command = command_line(&stage);
-    let mut argv = words(["sh", "-c", &script, "sh"]);
-    argv.extend(runinit(&command.each_ref().map(String::as_str), &[]));
-    let mut running = stage.start(argv)?;
+    let mut running = start_by(stage, &script)?;
     running.wait_for("the start to be given up", || {
         running.stderr().contains("a: cannot start: tmux does not answer; trying again")
     })?;
@@ -466,9 +469,8 @@ fn a_session_that_a_shared_server_starts_too_late_is_taken_back() -> Tested {
     let server = everybody.iter().find(|p| p.name == "tmux: server").ok_or("no server")?;
     send(server.pid, SIGCONT)?;
     running.wait_for("a start", || running.stderr().contains("a: started"))?;
-    let list =
-        |running: &Running| ask_at(running, &["-S", &socket], &["list-sessions", "-F", "#{session_name}"]);
-    ensure!(list(&running) == "agent-a\nmine\n", "{}", running.explain(&list(&running)));
+    let list = sessions(&running, &socket);
+    ensure!(list == "agent-a\nmine\n", "{}", running.explain(&list));
     running.signal(SIGTERM)?;
     let end = running.end()?;
     ensure!(end.code == Some(0), "{}", running.explain("its end"));
@@ -492,10 +494,7 @@ fn a_tmux_that_is_too_old_is_refused_before_anything_is_made() -> Tested {
             "tmux -S {} -f /dev/null new-session -d -s mine cat; PATH='{path}'; exec \"$@\"",
             stage.path("shared")
         );
-        let command = command_line(&stage);
-        let mut argv = words(["sh", "-c", &script, "sh"]);
-        argv.extend(runinit(&command.each_ref().map(String::as_str), &[]));
-        let mut running = stage.start(argv)?;
+        let mut running = start_by(stage, &script)?;
         let end = running.end()?;
         ensure!(end.code == Some(code), "{}", running.explain("its code"));
         let refusal = "tmux 3.2 is too old: 3.3 or later is needed";
@@ -703,10 +702,7 @@ const OTHERS: &str = r#"
 fn nobody_who_has_the_number_of_what_was_left_is_taken_for_it() -> Tested {
     let stage = stage(Place::Below, "[[program]]\nname = \"p\"\ncommand = [\"sleep\", \"1000\"]\n")?;
     let script = OTHERS.replace("@dir", &stage.path(""));
-    let command = command_line(&stage);
-    let mut argv = words(["sh", "-c", &script, "sh"]);
-    argv.extend(runinit(&command.each_ref().map(String::as_str), &[]));
-    let mut running = stage.start(argv)?;
+    let mut running = start_by(stage, &script)?;
     running.wait_for("the end of what was left", || {
         let programs = running.record().and_then(|record| record.list("programs").cloned());
         programs.is_ok_and(|programs| programs.len() == 1)
@@ -917,9 +913,7 @@ fn what_an_agent_has_opened_beside_its_pane_stops_with_it() -> Tested {
         let script = format!(
             "tmux -S {directory}shared -f /dev/null new-session -d -s keeps 'exec sleep 1001'; exec \"$@\""
         );
-        let mut argv = words(["sh", "-c", &script, "sh"]);
-        argv.extend(runinit(&command_line(&stage).each_ref().map(String::as_str), &[]));
-        let mut running = stage.start(argv)?;
+        let mut running = start_by(stage, &script)?;
         running.wait_for("both panes", || {
             times_said(&running, "beside") == 1 && times_said(&running, "a") == 1
         })?;

@@ -220,14 +220,13 @@ impl Runtime {
     }
 
     fn words_of(&self, id: ProgramId, question: Question) -> Option<Vec<OsString>> {
-        if question == Question::TakeBack {
-            return Some(tmux::take_back(self.core.plan().programs[id].session()?, self.marks.run()));
-        }
-        let (session, pane) = self.session(id)?;
+        let session = self.core.plan().programs[id].session()?;
+        let pane = || self.tmux.panes.get(&id);
         match question {
-            Question::Start | Question::TakeBack => None,
-            Question::End => Some(tmux::end(&session.socket, pane)),
-            Question::Close { waits } => Some(tmux::close(session, pane, waits)),
+            Question::Start => None,
+            Question::TakeBack => Some(tmux::take_back(session, self.marks.run())),
+            Question::End => Some(tmux::end(&session.socket, pane()?)),
+            Question::Close { waits } => Some(tmux::close(session, pane()?, waits)),
         }
     }
 

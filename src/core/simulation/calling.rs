@@ -3,7 +3,8 @@
 use super::life::Life;
 use super::world::World;
 use crate::core::action::Question;
-use crate::core::event::{Event, SpawnFailure, SpawnFailureKind};
+use crate::core::calling::unanswered;
+use crate::core::event::Event;
 use crate::core::plan::ProgramId;
 use crate::core::process::{Exit, Pid};
 use crate::core::program::Program;
@@ -22,7 +23,7 @@ impl World {
         }
         match self.spawn_client(id, Question::Start) {
             Some(pid) => Event::Called(id, Some(pid)),
-            None => Event::Spawned(id, Err(no_room())),
+            None => Event::Spawned(id, Err(unanswered())),
         }
     }
 
@@ -45,7 +46,7 @@ impl World {
         let is_well = exit == Exit::Code(0);
         Some(match self.clients.remove(&id)? {
             Question::Start if is_well => Event::Spawned(id, self.spawn(id)),
-            Question::Start | Question::TakeBack => Event::Spawned(id, Err(no_room())),
+            Question::Start | Question::TakeBack => Event::Spawned(id, Err(unanswered())),
             // Its own end comes as that of a child, too: here its server is gone, and it is runinit's.
             Question::End => Event::EndTold(id, Ended::NotYet),
             Question::Close { waits } => Event::Closed(id, is_well || !waits),
@@ -62,8 +63,4 @@ impl World {
         let ended: Vec<ProgramId> = ended.collect();
         ended.into_iter().filter(|_| self.random.chance(50)).collect()
     }
-}
-
-fn no_room() -> SpawnFailure {
-    SpawnFailure { kind: SpawnFailureKind::NoRoom, errno: 0, message: "tmux".to_owned() }
 }

@@ -144,8 +144,8 @@ mod start {
         }
     }
 
-    /// What glibc's memory functions go by, and are defined where its own start is: from how many bytes on they do what. As
-    /// its own for a CPU with 32 KiB of its own and 1 MiB that is shared (sysdeps/x86/dl-cacheinfo.h).
+    /// From how many bytes on glibc's memory functions do what; the library has them where its own start is. They are those
+    /// that it takes for a CPU with a cache of 32 KiB and 1 MiB of a shared one (sysdeps/x86/dl-cacheinfo.h).
     macro_rules! thresholds {
         ($($name:ident: $type:ty = $value:expr;)*) => { $(
             #[unsafe(no_mangle)]
