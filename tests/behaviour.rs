@@ -41,6 +41,7 @@ cases! {
     queued_real_time_signals_all_arrive:                 signals::queued,             [Holds, Holds, Holds];
     a_program_that_stops_is_not_over:                    signals::stopped_by_itself,  [Holds, Holds, Holds];
     a_stopped_program_hears_term:                        signals::stopped,            [Fails("the program stays stopped"), Fails("the program stays stopped"), Fails("the program stays stopped")];
+    a_terminals_stop_signal_stops_it:                    signals::terminal_stop,      [Holds, Fails("it runs on"), Fails("it runs on")];
     a_second_term_means_now:                             signals::second_term,        [Fails("it waits on"), Fails("it waits on"), Fails("it waits on")];
     a_signal_can_be_rewritten_or_dropped:                signals::rewrite,            [NotClaimed, Holds, NotClaimed];
     signals_are_forwarded_while_orphans_are_reaped:      signals::during_a_storm,     [Holds, Holds, Holds];
@@ -59,6 +60,7 @@ cases! {
     no_descriptor_is_leaked:                             inheritance::descriptors,    [Holds, Holds, Holds];
     a_given_descriptor_is_handed_on:                     inheritance::given,          [Holds, Holds, Holds];
     the_program_leads_its_own_group:                     inheritance::group,          [Holds, Holds, Holds];
+    a_terminal_it_opens_does_not_control_it:             inheritance::terminal,       [Holds, Fails("exit code 1"), Holds];
     environment_arguments_and_directory_are_untouched:   inheritance::environment,    [Holds, Holds, Holds];
 
     closed_standard_descriptors_do_no_harm:              hardship::closed,            [Fails("it ends early"), Holds, Holds];

@@ -89,6 +89,16 @@ pub(crate) fn group(init: Init) -> Outcome {
     reported(init, |stage| stage, leads)
 }
 
+/// A serial line, say, of which a byte of 3 would be Ctrl-C from then on, and a hang-up the end.
+pub(crate) fn terminal(init: Init) -> Outcome {
+    for place in Place::BOTH {
+        let mut argv = init.words(How::Group)?;
+        argv.extend(probing(&["terminal"])?);
+        Stage::new(place)?.start(argv)?.end_with(0)?;
+    }
+    Ok(())
+}
+
 pub(crate) fn environment(init: Init) -> Outcome {
     let path = std::env::var("PATH").map_err(|e| e.to_string())?;
     let wanted = json!({"PATH": path, "EMPTY": "", "SPACED": " a  b\n", "RUNINIT_OTHER": "1"});

@@ -277,3 +277,20 @@ pub(crate) fn stopped_by_itself(init: Init) -> Outcome {
     }
     Ok(())
 }
+
+/// By whoever sends it to the program itself. The kernel lets nobody stop in an orphaned group, one without a parent in the
+/// same session (setpgid(2)).
+pub(crate) fn terminal_stop(init: Init) -> Outcome {
+    for place in Place::BOTH {
+        let mut running = ready(init, How::Group, place, &probing(&["pause"])?)?;
+        let program = || running.programs().into_iter().find(|p| p.name == "probe");
+        let pid = program().ok_or_else(|| running.explain("the program is gone"))?.pid;
+        send(pid, SIGTSTP)?;
+        let stops = until(init.patience(), || program().is_some_and(|p| p.state == 'T'));
+        ensure!(stops, "{}", running.explain("it runs on"));
+        send(pid, SIGCONT)?;
+        running.signal(SIGTERM)?;
+        running.end_with(128 + SIGTERM)?;
+    }
+    Ok(())
+}

@@ -8,6 +8,7 @@
 //! | `report [-o FILE]` | says as JSON what it was given |
 //! | `exit N` | exits with N |
 //! | `raise N` | dies of signal N |
+//! | `terminal` | opens a terminal, and exits with 1 if that controls it from then on |
 //! | `pause` | says `ready`, then waits with the dispositions it was given |
 //! | `hear [..]` | says `ready`, then names every signal that comes; see [`hear`] |
 //! | `orphans N [..]` | leaves N orphans that die at once; see [`orphans`] |
@@ -36,6 +37,7 @@ extern "C" fn main(_argc: c_int, _argv: *const *const c_char) -> c_int {
         "report" => report::run(&args),
         "exit" => number(&args, 0),
         "raise" => number(&args, 0).and_then(sys::die_of),
+        "terminal" => sys::opens_controlling_terminal().map(c_int::from),
         "pause" => pause(),
         "hear" => hear::run(&args),
         "orphans" => orphans::run(&args),

@@ -151,6 +151,18 @@ pub(crate) fn ids() -> (c_int, c_int, Option<c_int>) {
     (pgid, sid, foreground)
 }
 
+/// Opens a new terminal, not asking that it be nobody's, and says if it has become this session's controlling one.
+pub(crate) fn opens_controlling_terminal() -> Result<bool, String> {
+    // SAFETY: numbers only, and a name that the next call of ptsname(3) would overwrite; there is none.
+    unsafe {
+        let master = check(libc::posix_openpt(libc::O_RDWR | libc::O_NOCTTY), "posix_openpt")?;
+        check(libc::grantpt(master), "grantpt")?;
+        check(libc::unlockpt(master), "unlockpt")?;
+        let slave = check(libc::open(libc::ptsname(master), libc::O_RDWR), "open the terminal")?;
+        Ok(libc::tcgetsid(slave) == libc::getsid(0))
+    }
+}
+
 /// True if this descriptor is open.
 pub(crate) fn is_open(fd: c_int) -> bool {
     // SAFETY: two numbers.
