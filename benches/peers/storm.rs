@@ -51,7 +51,8 @@ pub(crate) fn measure(bench: &Bench) -> Result<Vec<Report>> {
         note: format!(
             "As PID 1. The orphans all wait for one pipe to close. From its closing until the last of them is reaped, \
              and the init's own CPU time meanwhile; medians of {rounds} storms each, in turn. Init and orphans share a \
-             CPU, the watcher has another. {order}"
+             CPU, the watcher has another. {order} The orphans of dumb-init's program are of another session than \
+             dumb-init, so that at each end the kernel has no orphaned group to look for."
         ),
         columns: vec![
             time("until all are reaped").goal(Goal::BestPeer),

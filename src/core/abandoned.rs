@@ -2,12 +2,13 @@
 //! down here for the record, as far as that is possible.
 
 use super::budget::Moment;
+use super::children::Child;
 use super::event::{Other, Reaped};
 use super::program::{State, StoppedBy, Taken};
 use super::shutdown::{Reason, Shutdown};
 use super::signal::Signal;
 use super::sweep::Sweep;
-use super::{Child, Core, timeline};
+use super::{Core, timeline};
 
 impl Core {
     /// Gives up deciding: a bug was met.
@@ -34,7 +35,7 @@ impl Core {
     /// Children have ended, which means nothing any more.
     pub fn have_ended(&mut self, reaped: &[Reaped], now: Moment) {
         for child in reaped {
-            let Some(known) = self.children.remove(&child.pid) else {
+            let Some(known) = self.children.remove(child.pid) else {
                 self.reaped.orphans += 1;
                 continue;
             };

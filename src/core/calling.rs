@@ -3,13 +3,14 @@
 //! Nothing of a cascade waits for tmux: its steps need the kernel alone. A tmux that does not answer costs a program its
 //! start, the knowledge of how it ended or its last screen, and never more time than the question has.
 
+use super::Core;
 use super::action::{Action, Question};
 use super::budget::Moment;
+use super::children::Child;
 use super::event::{SpawnFailure, SpawnFailureKind};
 use super::plan::{Kind, ProgramId};
 use super::process::Pid;
 use super::program::{Call, Fault, Program, State};
-use super::{Child, Core};
 use crate::tmux::Ended;
 use log::Level;
 use std::time::Duration;
@@ -173,8 +174,8 @@ impl Core {
 
     fn end_is_known(&mut self, id: ProgramId, ended: Ended, now: Moment, out: &mut Vec<Action>) {
         let Some(leader) = self.programs[id].leader() else { return };
-        if self.children.get(&leader) == Some(&Child::Leader(id)) {
-            self.children.remove(&leader);
+        if self.children.get(leader) == Some(Child::Leader(id)) {
+            self.children.remove(leader);
         }
         let exit = match ended {
             Ended::With(exit) => Some(exit),

@@ -3,14 +3,15 @@
 //! One question at a time: first until it is ready, then as often as its health is asked for. A program that is not
 //! ready in time, or not well so many times in a row, is stopped by its cascade and has failed.
 
+use super::Core;
 use super::action::{Action, Purpose};
 use super::budget::Moment;
+use super::children::Child;
 use super::event::Notice;
 use super::plan::ProgramId;
 use super::policy::{Ready, ReadyBy};
 use super::process::Pid;
 use super::program::{Asked, Asking, Fault, Program, Readiness, State};
-use super::{Child, Core};
 use log::Level;
 use std::time::Duration;
 

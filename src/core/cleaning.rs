@@ -4,10 +4,11 @@
 //! time. The last one begins when no program has a leader any more, before the sweep. It has a part of the time that is
 //! left, and the sweep waits for it; a pass that is under way then is cut short for it.
 
+use super::Core;
 use super::action::{Action, Occasion};
 use super::budget::Moment;
+use super::children::Child;
 use super::process::{Exit, Pid};
-use super::{Child, Core};
 use log::Level;
 use std::time::Duration;
 

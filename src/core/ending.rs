@@ -2,12 +2,13 @@
 
 use super::action::Action;
 use super::budget::Moment;
+use super::children::Child;
 use super::event::{GroupState, Reaped};
 use super::plan::{End, OnFailure, ProgramId};
 use super::process::{Exit, Pid};
 use super::program::{Hold, Program, Readiness, State, StoppedBy};
 use super::shutdown::{Reason, format_ms};
-use super::{Child, Core, timeline};
+use super::{Core, timeline};
 use log::Level;
 
 impl Program {
@@ -75,7 +76,7 @@ impl Core {
 
     /// What a child was started for, if somebody still waits for it.
     fn forget(&mut self, pid: Pid) -> Option<Child> {
-        let Some(child) = self.children.remove(&pid) else {
+        let Some(child) = self.children.remove(pid) else {
             self.reaped.orphans += 1;
             return None;
         };

@@ -1,7 +1,9 @@
 //! When half of the budget is used up, one line names those who are still there: while somebody can still look at them.
 
+use super::Core;
 use super::action::Action;
 use super::budget::Moment;
+use super::children::Child;
 use super::event::Other;
 use super::masks::Masks;
 use super::plan::ProgramId;
@@ -9,7 +11,6 @@ use super::process::Pid;
 use super::program::{Program, State};
 use super::shutdown::format_ms;
 use super::signal::Signal;
-use super::{Child, Core};
 use log::Level;
 
 /// So many are named; the others are counted.
@@ -97,7 +98,7 @@ impl Core {
     fn owner(&self, process: &Other) -> Option<Child> {
         let pgid = process.pgid?;
         let program = self.programs.iter().position(|program| program.group() == Some(pgid));
-        let command = || Pid::new(pgid.number()).and_then(|leader| self.children.get(&leader)).copied();
+        let command = || Pid::new(pgid.number()).and_then(|leader| self.children.get(leader));
         program.map(|place| Child::Leader(ProgramId(place))).or_else(command)
     }
 

@@ -12,6 +12,7 @@
 //! | when it is ready and well                         | `checking`    |
 //! | what it promises to say again and again           | `watchdog`    |
 //! | what an exit means                                | `ending`      |
+//! | what a child was started for                      | `children`    |
 //! | whether and when it is started again              | `restarting`  |
 //! | another plan in the middle of a run               | `reloading`   |
 //! | what people ask for while it runs                 | `commanding`  |
@@ -36,6 +37,7 @@ mod bench;
 pub mod budget;
 pub mod calling;
 mod checking;
+mod children;
 mod cleaning;
 pub mod commanding;
 pub mod confinement;
@@ -69,6 +71,7 @@ pub mod watchdog;
 
 use action::Action;
 use budget::{Budget, Moment};
+use children::{Child, Children};
 use cleaning::Cleaning;
 use event::Event;
 use log::Level;
@@ -77,7 +80,7 @@ use plan::{Plan, ProgramId, Step};
 use program::{Fate, Program, State};
 use shutdown::Shutdown;
 use signal::Signal;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::time::Duration;
 use timeline::Timeline;
@@ -92,8 +95,7 @@ pub struct Core {
     plan: Plan,
     order: Order,
     programs: Vec<Program>,
-    /// What each child was started for that has not been reaped.
-    children: BTreeMap<process::Pid, Child>,
+    children: Children,
     shutdown: Option<Shutdown>,
     cleaning: Cleaning,
     /// Signals that came before the main program could be started; each is kept once. They are for the one that is main
@@ -114,17 +116,6 @@ pub struct Core {
     is_settled: bool,
 }
 
-/// What a child was started for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Child {
-    Leader(ProgramId),
-    StopCommand(ProgramId),
-    CheckCommand(ProgramId),
-    TmuxClient(ProgramId),
-    /// A pass of hygiene.
-    Pass,
-}
-
 /// How many children were reaped in the whole run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReapCount {
@@ -143,7 +134,7 @@ impl Core {
         let mut core = Self {
             order: Order::new(&plan.programs),
             programs: plan.programs.iter().map(|_| Program::new()).collect(),
-            children: BTreeMap::new(),
+            children: Children::default(),
             shutdown: None,
             cleaning: Cleaning::new(plan.hygiene.is_some()),
             early: BTreeSet::new(),
@@ -297,15 +288,15 @@ impl Core {
 
     /// The commands about programs that have not been reaped yet: stop commands and checks.
     pub fn commands(&self) -> impl Iterator<Item = (ProgramId, process::Pid)> {
-        self.children.iter().filter_map(|(pid, child)| match *child {
+        self.children.iter().filter_map(|(pid, child)| match child {
             Child::Leader(_) | Child::Pass => None,
-            Child::StopCommand(id) | Child::CheckCommand(id) | Child::TmuxClient(id) => Some((id, *pid)),
+            Child::StopCommand(id) | Child::CheckCommand(id) | Child::TmuxClient(id) => Some((id, pid)),
         })
     }
 
     /// True for a child that was started and has not been reaped.
     pub fn is_child(&self, pid: process::Pid) -> bool {
-        self.children.contains_key(&pid)
+        self.children.get(pid).is_some()
     }
 
     /// The shutdown, once it has begun.

@@ -236,7 +236,9 @@ pub struct Launch {
 /// What a new program leads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Leads {
-    /// A process group of its own.
+    /// A process group of its own, in runinit's session. A leader of a session would be given the next terminal that it
+    /// opens as its controlling one (open(2), `O_NOCTTY`), and its group, without a parent in the session, could not be
+    /// stopped by a terminal's stop signals (setpgid(2), orphaned groups).
     #[default]
     Group,
     /// A session of its own, with standard input as its terminal if that is one.

@@ -2,11 +2,12 @@
 
 use super::action::Action;
 use super::budget::Moment;
+use super::children::Child;
 use super::event::{SpawnFailure, SpawnFailureKind};
 use super::plan::{Kind, ProgramId};
 use super::process::Pid;
 use super::program::{Fate, Hold, Readiness, State};
-use super::{Child, Core, timeline};
+use super::{Core, timeline};
 use log::Level;
 use std::time::Duration;
 

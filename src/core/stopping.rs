@@ -2,12 +2,13 @@
 
 use super::action::{Action, Target};
 use super::budget::Moment;
+use super::children::Child;
 use super::plan::{ProgramId, StepAction};
 use super::process::{Exit, Pgid, Pid};
 use super::program::{Cascade, NextProbe, State, StoppedBy, Taken};
 use super::signal::Signal;
 use super::timeline::STOP_COMMAND;
-use super::{Child, Core, share};
+use super::{Core, share};
 use log::Level;
 use std::time::Duration;
 

@@ -205,7 +205,7 @@ impl Core {
         for other in &sweep.others {
             // Its own commands have been killed, and may not have vanished yet.
             let is_command = other.pgid.is_some_and(|pgid| {
-                Pid::new(pgid.number()).is_some_and(|leader| self.children.contains_key(&leader))
+                Pid::new(pgid.number()).is_some_and(|leader| self.children.get(leader).is_some())
             });
             let is_escapee = other.program.is_some_and(|id| !self.programs[id].is_over());
             let is_managed =
