@@ -27,6 +27,7 @@ impl Children {
         }
     }
 
+    #[inline]
     pub(super) fn remove(&mut self, pid: Pid) -> Option<Child> {
         let place = self.find(pid).ok()?;
         Some(self.0.remove(place).1)

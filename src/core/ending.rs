@@ -33,8 +33,14 @@ impl Program {
 impl Core {
     pub(super) fn on_reaped(&mut self, reaped: &[Reaped], now: Moment, out: &mut Vec<Action>) {
         // Their numbers are free from now on: first it is forgotten whose they were, then decided what that means.
-        let ended: Vec<(Child, &Reaped)> =
-            reaped.iter().filter_map(|child| self.forget(child.pid).zip(Some(child))).collect();
+        let mut ended = Vec::new();
+        for child in reaped {
+            if let Some(known) = self.children.remove(child.pid) {
+                ended.extend(self.forget(child.pid, known).then_some((known, child)));
+            } else {
+                self.reaped.orphans += 1;
+            }
+        }
         self.forget_escapees(reaped);
         if let Some(shutdown) = &mut self.shutdown {
             for child in reaped {
@@ -74,21 +80,16 @@ impl Core {
         self.plan.programs[id].launch.foreground && program.pid.is_some() && program.leader().is_none()
     }
 
-    /// What a child was started for, if somebody still waits for it.
-    fn forget(&mut self, pid: Pid) -> Option<Child> {
-        let Some(child) = self.children.remove(pid) else {
-            self.reaped.orphans += 1;
-            return None;
-        };
+    /// True if somebody still waits for the child.
+    fn forget(&mut self, pid: Pid, child: Child) -> bool {
         self.reaped.programs += 1;
-        let is_awaited = match child {
+        match child {
             Child::Leader(_) => true,
             Child::StopCommand(id) => self.forget_stop_command(id, pid),
             Child::CheckCommand(id) => self.forget_check_command(id, pid),
             Child::TmuxClient(id) => self.forget_client(id, pid),
             Child::Pass => self.cleaning.forget(pid),
-        };
-        is_awaited.then_some(child)
+        }
     }
 
     /// Any child may have been the last of a group whose leader is gone. Nothing may be started before that is known: a
