@@ -75,6 +75,9 @@ impl Core {
         if let Some((_, other, _)) = self.programs().find(|(_, known, _)| known.is_in_session_of(spec)) {
             return Some(format!("{} is in that tmux session already", other.name));
         }
+        if let Some(leaving) = spec.after.iter().find(|id| self.programs[**id].fate == Fate::Removed) {
+            return Some(format!("it comes after {}, which is being removed", self.name(*leaving)));
+        }
         let count = self.programs().filter(|(_, _, program)| program.added).count();
         (count >= MOST_ADDED).then(|| format!("{MOST_ADDED} programs were added already; remove some"))
     }
@@ -137,6 +140,8 @@ impl Core {
     fn hold(&mut self, id: ProgramId, hold: Hold, now: Moment) {
         let program = &mut self.programs[id];
         match program.state {
+            // It stops anyway, and its place may be another's next.
+            _ if program.fate == Fate::Removed => return,
             State::Ended if program.readiness == Readiness::Ready => return,
             // It starts as it was to be started again.
             State::Starting { .. } if hold == Hold::Again => return,
@@ -292,6 +297,7 @@ impl Core {
         self.order = Order::new(&self.plan.programs);
         self.note(now, Some(place), "added");
         self.say(Level::Info, place, "added: somebody asked", out);
+        self.end_those_that_wait_in_vain(now, out);
     }
 }
 
@@ -339,6 +345,49 @@ mod tests {
         ask(&mut bench, Command::Start(FIRST));
         assert_eq!(bench.starts(0), 1);
         assert_eq!(bench.program(0).hold, Hold::Free);
+    }
+
+    #[test]
+    fn one_that_is_removed_keeps_nobody_waiting_whatever_was_planned_for_it() {
+        // It was to be started again when its group is empty.
+        let mut bench = Bench::new(vec![program("first")]);
+        ask(&mut bench, Command::Add(Box::new(restarted("x"))));
+        bench.ends(1, 1, GroupState::Alive);
+        ask(&mut bench, Command::Remove(ProgramId(1)));
+        bench.step(Event::Group(ProgramId(1), GroupState::Empty));
+        bench.ends(0, 0, GroupState::Empty);
+        assert!(bench.core.is_finished());
+
+        // Somebody stops it while it goes.
+        let mut bench = Bench::new(vec![program("first")]);
+        ask(&mut bench, Command::Add(Box::new(program("x"))));
+        ask(&mut bench, Command::Remove(ProgramId(1)));
+        ask(&mut bench, Command::Stop(ProgramId(1)));
+        bench.ends(1, 0, GroupState::Empty);
+        bench.ends(0, 0, GroupState::Empty);
+        assert!(bench.core.is_finished());
+    }
+
+    #[test]
+    fn nobody_is_added_after_one_that_is_being_removed() {
+        let mut bench = Bench::new(vec![program("first")]);
+        ask(&mut bench, Command::Add(Box::new(program("x"))));
+        ask(&mut bench, Command::Remove(ProgramId(1)));
+        let after = plan::Program { after: vec![ProgramId(1)], ..program("z") };
+        let objection = bench.core.objection(&Command::Add(Box::new(after)));
+        assert_eq!(objection.as_deref(), Some("it comes after x, which is being removed"));
+    }
+
+    #[test]
+    fn one_that_is_added_after_what_is_lost_is_not_waited_for() {
+        let bad = plan::Program { oneshot: true, ..program("bad") };
+        let mut bench = Bench::new(vec![program("first"), bad]);
+        bench.ends(1, 1, GroupState::Empty);
+        let after = plan::Program { after: vec![ProgramId(1)], ..program("z") };
+        ask(&mut bench, Command::Add(Box::new(after)));
+        assert_eq!(bench.program(2).state, State::Ended);
+        bench.ends(0, 0, GroupState::Empty);
+        assert!(bench.core.is_finished());
     }
 
     #[test]

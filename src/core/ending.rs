@@ -254,7 +254,8 @@ impl Core {
         let mut all = self.programs.iter().enumerate().map(|(index, program)| (ProgramId(index), program));
         all.all(|(id, program)| {
             let is_for_others = self.plan.programs[id].is_server() && !self.is_left(id);
-            is_for_others || (program.has_no_future() && program.hold == Hold::Free)
+            let is_over = program.has_no_future() && program.hold == Hold::Free;
+            is_for_others || is_over || !program.is_listed()
         })
     }
 

@@ -2,7 +2,8 @@
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, connect, getsockopt, socket, sockopt,
+    AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, SockaddrStorage, connect, getpeername,
+    getsockname, getsockopt, socket, sockopt,
 };
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -26,7 +27,7 @@ pub fn begin(address: SocketAddr) -> Attempt {
         SocketAddr::V6(v6) => connect(socket.as_raw_fd(), &SockaddrIn6::from(v6)),
     };
     match begun {
-        Ok(()) => Attempt::Answered(true),
+        Ok(()) => Attempt::Answered(is_connected(&socket)),
         Err(Errno::EINPROGRESS) => Attempt::UnderWay(socket),
         Err(_) => Attempt::Answered(false),
     }
@@ -34,13 +35,21 @@ pub fn begin(address: SocketAddr) -> Attempt {
 
 /// The answer, once there is one.
 pub fn is_connected(socket: &OwnedFd) -> bool {
-    getsockopt(socket, sockopt::SocketError) == Ok(0)
+    getsockopt(socket, sockopt::SocketError) == Ok(0) && !is_its_own_peer(socket)
+}
+
+/// Where nobody listens, the kernel may choose the very port that is asked as the one to ask from (a simultaneous open,
+/// RFC 9293, 3.5), and the socket is connected with itself.
+fn is_its_own_peer(socket: &OwnedFd) -> bool {
+    let own = getsockname::<SockaddrStorage>(socket.as_raw_fd());
+    own.is_ok() && own == getpeername(socket.as_raw_fd())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    use nix::sys::socket::bind;
     use std::net::TcpListener;
     use std::os::fd::AsFd;
 
@@ -62,5 +71,15 @@ mod tests {
         assert!(ask(address));
         drop(listener);
         assert!(!ask(address));
+    }
+
+    #[test]
+    fn who_has_reached_itself_has_reached_nobody() {
+        let socket = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
+        bind(socket.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0)).unwrap();
+        let own: SockaddrIn = getsockname(socket.as_raw_fd()).unwrap();
+        connect(socket.as_raw_fd(), &own).unwrap();
+        assert_eq!(getsockopt(&socket, sockopt::SocketError), Ok(0));
+        assert!(!is_connected(&socket));
     }
 }

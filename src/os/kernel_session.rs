@@ -84,7 +84,7 @@ impl KernelSession {
     /// True for a process that is in it and lives. The question for the session is a system call; only those who are in it
     /// are worth a file.
     fn has(self, number: i32) -> bool {
-        let is_alive = || processes::read(number).is_some_and(|process| !matches!(process.state, 'Z' | 'X'));
+        let is_alive = || processes::read(number).is_some_and(|process| !process.is_dead());
         session_of(number) == Some(self.number.number()) && is_alive()
     }
 }

@@ -4,6 +4,7 @@
 //! program hands its own on and puts its programs' marks before it, so its programs are known to both.
 
 use super::cgroup::Cgroups;
+use super::processes::Process;
 use super::{kernel_session, processes};
 use crate::core::process::Pid;
 use std::ffi::OsString;
@@ -67,8 +68,10 @@ impl Marks {
     }
 
     /// The name of the program that a process carries the mark of, else of that in whose cgroup it is.
-    pub fn read(&self, pid: Pid) -> Option<String> {
-        self.read_environment(pid).or_else(|| self.cgroups.as_ref()?.name_of(pid))
+    pub(super) fn read(&self, process: &Process) -> Option<String> {
+        // Reading it takes the same lock as the command line, which one that hangs in the kernel may hold for ever.
+        let environment = if process.state == 'D' { None } else { self.read_environment(process.pid) };
+        environment.or_else(|| self.cgroups.as_ref()?.name_of(process.pid))
     }
 
     /// `None`: none of this run, or its environment is closed to runinit (another user's, without `CAP_SYS_PTRACE`), or it

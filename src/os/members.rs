@@ -54,7 +54,7 @@ pub fn usage(realm: &Realm, families: &[Family], marks: &Marks) -> Option<Usages
     let all = processes::ours_and(realm, |process| groups.contains(&process.session))?;
     let (page_kb, ticks) =
         (raw::system_value(libc::_SC_PAGESIZE) / 1024, raw::system_value(libc::_SC_CLK_TCK).max(1));
-    let members = attribute(&all, families, |pid| marks.read(pid));
+    let members = attribute(&all, families, |process| marks.read(process));
     let mut usages: BTreeMap<ProgramId, Usage> = BTreeMap::new();
     for (process, member) in all.iter().zip(members) {
         if let Some(member) = member {
@@ -64,7 +64,7 @@ pub fn usage(realm: &Realm, families: &[Family], marks: &Marks) -> Option<Usages
             usage.cpu_ms += process.cpu_ticks * 1000 / ticks;
         }
     }
-    let zombies = all.iter().filter(|process| process.state == 'Z').count();
+    let zombies = all.iter().filter(|process| process.is_dead()).count();
     Some(Usages { programs: usages, zombies })
 }
 
@@ -73,7 +73,7 @@ pub fn usage(realm: &Realm, families: &[Family], marks: &Marks) -> Option<Usages
 #[inline(never)]
 pub fn most_tasks(realm: &Realm, families: &[Family], marks: &Marks) -> Option<(Option<ProgramId>, u64)> {
     let all = processes::ours(realm)?;
-    let members = attribute(&all, families, |pid| marks.read(pid));
+    let members = attribute(&all, families, |process| marks.read(process));
     let mut tasks: BTreeMap<Option<ProgramId>, u64> = BTreeMap::new();
     for (process, member) in all.iter().zip(members) {
         *tasks.entry(member.map(|member| member.program)).or_default() += process.threads;
@@ -85,7 +85,7 @@ pub fn most_tasks(realm: &Realm, families: &[Family], marks: &Marks) -> Option<(
 #[inline(never)]
 pub fn look(realm: &Realm, families: &[Family], marks: &Marks) -> Look {
     processes::look_with(realm, |ours| {
-        let members = attribute(ours, families, |pid| marks.read(pid));
+        let members = attribute(ours, families, |process| marks.read(process));
         members.into_iter().map(|member| member.filter(Member::is_outside).map(|m| m.program)).collect()
     })
 }
@@ -109,7 +109,7 @@ pub fn escapees(
     }
     let families = families();
     if let Some(orphans) = &orphans {
-        let members = attribute(orphans, &families, |pid| marks.read(pid));
+        let members = attribute(orphans, &families, |process| marks.read(process));
         if !members.iter().flatten().any(is_wanted) {
             return found;
         }
@@ -118,10 +118,10 @@ pub fn escapees(
     // A server that somebody else has started is not below runinit.
     let known: BTreeSet<Pid> = all.iter().map(|process| process.pid).collect();
     all.extend(orphans.into_iter().flatten().filter(|orphan| !known.contains(&orphan.pid)));
-    let members = attribute(&all, &families, |pid| marks.read(pid));
+    let members = attribute(&all, &families, |process| marks.read(process));
     for (process, member) in all.into_iter().zip(members) {
         if let Some(member) = member.filter(Member::is_outside).filter(is_wanted)
-            && process.state != 'Z'
+            && !process.is_dead()
             && let Some((_, others)) = found.iter_mut().find(|(id, _)| *id == member.program)
         {
             others.push(process.into_other(Some(member.program)));
@@ -141,7 +141,7 @@ fn orphans(realm: &Realm, servers: &BTreeSet<Pid>, is_known: impl Fn(Pid) -> boo
     // One that has ended has none.
     children.extend(servers.iter().filter_map(|server| processes::children(*server)).flatten());
     let unknown = children.into_iter().filter(|number| !Pid::new(*number).is_some_and(&is_known));
-    let is_orphan = |process: &Process| process.state != 'Z' && !realm.was_there(process);
+    let is_orphan = |process: &Process| !process.is_dead() && !realm.was_there(process);
     Some(unknown.filter_map(processes::read).filter(is_orphan).collect())
 }
 
@@ -175,7 +175,7 @@ pub(super) enum Place {
 pub(super) fn attribute(
     all: &[Process],
     families: &[Family],
-    mark_of: impl FnMut(Pid) -> Option<String>,
+    mark_of: impl FnMut(&Process) -> Option<String>,
 ) -> Vec<Option<Member>> {
     let mut groups = BTreeMap::new();
     for family in families {
@@ -213,7 +213,7 @@ struct Search<'a, F> {
     found: Vec<Found>,
 }
 
-impl<F: FnMut(Pid) -> Option<String>> Search<'_, F> {
+impl<F: FnMut(&Process) -> Option<String>> Search<'_, F> {
     fn find(&mut self, place: usize) -> Option<Member> {
         // Up to somebody who is known, and down again; a loop, since trees may be deeper than a stack.
         let mut line = Vec::new();
@@ -254,7 +254,7 @@ impl<F: FnMut(Pid) -> Option<String>> Search<'_, F> {
     }
 
     fn by_mark(&mut self, place: usize) -> Option<Member> {
-        let name = (self.mark_of)(self.all[place].pid)?;
+        let name = (self.mark_of)(&self.all[place])?;
         let program = *self.names.get(name.as_str())?;
         Some(Member { program, place: Place::Outside })
     }
@@ -282,9 +282,9 @@ mod tests {
     /// To whom each belongs, and whose environment was read.
     fn found(all: &[Process], marks: &[(i32, &str)]) -> (Vec<Option<(ProgramId, Place)>>, Vec<i32>) {
         let mut asked = Vec::new();
-        let members = attribute(all, &families(), |pid| {
-            asked.push(pid.number());
-            let mark = marks.iter().find(|(number, _)| *number == pid.number());
+        let members = attribute(all, &families(), |process| {
+            asked.push(process.pid.number());
+            let mark = marks.iter().find(|(number, _)| *number == process.pid.number());
             mark.map(|(_, name)| (*name).to_owned())
         });
         (members.into_iter().map(|m| m.map(|m| (m.program, m.place))).collect(), asked)
@@ -329,7 +329,7 @@ mod tests {
         let mut families = families();
         families[0].starts_others = true;
         let all = [process(10, 1, 10), process(11, 10, 11), process(12, 10, 12), process(20, 10, 20)];
-        let marks = |pid: Pid| (pid.number() == 11).then(|| "api".to_owned());
+        let marks = |process: &Process| (process.pid.number() == 11).then(|| "api".to_owned());
         let programs: Vec<_> =
             attribute(&all, &families, marks).into_iter().map(|member| member.map(|m| m.program)).collect();
         assert_eq!(programs, [Some(DB), Some(API), Some(DB), Some(API)]);

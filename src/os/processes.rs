@@ -51,7 +51,7 @@ pub(super) fn look_with(realm: &Realm, programs: impl FnOnce(&[Process]) -> Vec<
     let alone = false;
     let Some(ours) = ours(realm) else { return Look { alone, blind: true, others: Vec::new() } };
     let programs = programs(&ours);
-    let others = ours.into_iter().zip(programs).filter(|(process, _)| process.state != 'Z');
+    let others = ours.into_iter().zip(programs).filter(|(process, _)| !process.is_dead());
     let others = others.map(|(process, program)| process.into_other(program)).collect();
     Look { alone, blind: false, others }
 }
@@ -60,7 +60,7 @@ pub(super) fn look_with(realm: &Realm, programs: impl FnOnce(&[Process]) -> Vec<
 #[inline(never)]
 pub fn remaining(realm: &Realm, groups: &[Pgid]) -> Remaining {
     let Some(mut ours) = ours(realm) else { return Remaining { blind: true, ..Remaining::default() } };
-    ours.retain(|process| process.state != 'Z');
+    ours.retain(|process| !process.is_dead());
     let place = |process: &Process| groups.iter().position(|pgid| pgid.number() == process.pgid);
     ours.sort_by_cached_key(|process| {
         let is_leader = process.pid.number() == process.pgid;
@@ -138,7 +138,7 @@ fn parse_masks(status: &str) -> Option<Masks> {
 pub fn neglected(own: Pid, init: Pid) -> Vec<Other> {
     let Some(all) = read_all(own) else { return Vec::new() };
     let ours = if init.number() == 1 { all } else { descendants(init, all) };
-    let is_neglected = |process: &Process| process.state == 'Z' && process.parent != init.number();
+    let is_neglected = |process: &Process| process.is_dead() && process.parent != init.number();
     ours.into_iter().filter(is_neglected).map(|process| process.into_other(None)).collect()
 }
 
@@ -188,6 +188,11 @@ pub(super) struct Process {
 }
 
 impl Process {
+    /// True for a zombie. One whose first thread has ended is shown as a zombie too while others go on (`pthread_exit(3)`).
+    pub(super) fn is_dead(&self) -> bool {
+        self.state == 'X' || (self.state == 'Z' && self.threads <= 1)
+    }
+
     pub(super) fn into_other(self, program: Option<ProgramId>) -> Other {
         // Reading the command line takes the memory lock of the process, which one that hangs in the kernel (D) may
         // hold for ever.
@@ -284,6 +289,17 @@ pub(super) mod tests {
         assert_eq!(process.threads, 9);
         assert_eq!((process.pid.number(), process.parent, process.pgid, process.state), (42, 7, 40, 'S'));
         assert_eq!((process.session, process.terminal, process.name.as_str()), (41, 0, "a) R (b)"));
+    }
+
+    #[test]
+    fn one_whose_first_thread_has_ended_is_not_dead() {
+        let state = |state: &str, threads: usize| {
+            parse(&format!("9 (p) {state} 1 9 9 0 -1 0 0 0 0 0 1 1 0 0 20 0 {threads} 0 9 0 2"))
+                .unwrap()
+                .is_dead()
+        };
+        assert!(state("Z", 1) && state("Z", 0) && state("X", 0));
+        assert!(!state("Z", 2) && !state("S", 1));
     }
 
     #[test]

@@ -77,6 +77,8 @@ struct Pipe {
     lines: Lines,
     /// The program is over: a line without an end is not waited for.
     is_over: bool,
+    /// It waits for room in what its lines go to.
+    is_held: bool,
     /// The smaller, the older.
     opened: u64,
     /// How much was read since the end began.
@@ -119,15 +121,24 @@ impl Outputs {
         if let Some(index) = self.goes_to(place)
             && self.is_full(index, poller)
         {
-            self.hold(place, poller);
-            self.held[index].push_back(place);
+            self.hold(index, place, poller);
         } else if self.read(place) == Found::End {
             self.close(place, poller);
         }
     }
 
-    /// Does not read it until somebody says so.
-    fn hold(&self, place: usize, poller: &mut Poller) {
+    /// Does not read it before there is room in runinit's own of this index.
+    fn hold(&mut self, index: usize, place: usize, poller: &mut Poller) {
+        let Some(Some(pipe)) = self.pipes.get_mut(place) else { return };
+        // Every end of a child has those of programs that are over served again.
+        if !pipe.is_held {
+            pipe.is_held = true;
+            self.held[index].push_back(place);
+            self.leave_unread(place, poller);
+        }
+    }
+
+    fn leave_unread(&self, place: usize, poller: &mut Poller) {
         if let Some(Some(pipe)) = self.pipes.get(place) {
             let _ = poller.set(pipe.reading.as_fd(), Token::Output(place), Interest::Nothing);
         }
@@ -160,8 +171,9 @@ impl Outputs {
             if self.is_full(index, poller) {
                 return Ok(());
             }
-            if let Some(Some(pipe)) = self.pipes.get(place) {
+            if let Some(Some(pipe)) = self.pipes.get_mut(place) {
                 poller.set(pipe.reading.as_fd(), Token::Output(place), Interest::Read)?;
+                pipe.is_held = false;
             }
             self.held[index].pop_front();
             if self.read(place) == Found::End {
@@ -230,7 +242,7 @@ impl Outputs {
 
     fn close(&mut self, place: usize, poller: &mut Poller) {
         self.hand_on(place, 0, true);
-        self.hold(place, poller);
+        self.leave_unread(place, poller);
         if let Some(pipe) = self.pipes.get_mut(place).and_then(Option::take) {
             self.leave_if_silent(pipe.id);
         }

@@ -138,7 +138,16 @@ impl Outputs {
         poller.set(reading.as_fd(), Token::Output(free), Interest::Read)?;
         self.opened += 1;
         let lines = Lines::default();
-        let pipe = Pipe { id, from, reading, lines, is_over: false, opened: self.opened, last_words: 0 };
+        let pipe = Pipe {
+            id,
+            from,
+            reading,
+            lines,
+            is_over: false,
+            is_held: false,
+            opened: self.opened,
+            last_words: 0,
+        };
         if free == self.pipes.len() {
             self.pipes.push(None);
         }

@@ -201,6 +201,21 @@ fn a_stalled_reader_means_that_nothing_is_ready_or_read() {
 
 /// A reader may make room at any moment, also between two looks at it.
 #[test]
+fn one_that_has_ended_waits_once_for_a_stalled_reader() {
+    let mut world = World::new(&["a"]);
+    let writers = world.open(0, "a", Output::Prefix);
+    while print(&writers, &[b'x'; 4096]) > 0 || world.round() {}
+    for _ in 0..99 {
+        world.outputs.end(ProgramId(0), &mut world.poller);
+        world.outputs.end_round(&mut world.poller);
+    }
+    assert_eq!(world.outputs.held[0].len(), 1);
+    drop(writers);
+    world.drain_all();
+    assert_eq!(world.open_pipes(), 0);
+}
+
+#[test]
 fn room_that_comes_between_two_looks_is_not_missed() {
     // Few words become many, so that there is often no room.
     let name = "a-name-that-is-much-longer-than-what-it-says";
