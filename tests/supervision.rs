@@ -2,9 +2,9 @@
 
 mod support;
 
-use libc::SIGTERM;
+use libc::{SIGCONT, SIGSTOP, SIGTERM};
 use serde_json::json;
-use support::{Outcome, Place, Running, Stage, Tested, ensure, runinit, words};
+use support::{Outcome, Place, Running, Stage, Tested, ensure, runinit, send, words};
 
 /// Starts a fleet. In its text `@say` is a shell's words that append a line to the file `said`, and `@dir` is where that
 /// is.
@@ -92,6 +92,81 @@ fn a_word_on_the_notify_socket_makes_ready() -> Tested {
     let say = r#"python3 -c 'import os, socket; s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 s.sendto(b"STATUS=soon\nREADY=1", "\0" + os.environ["NOTIFY_SOCKET"][1:])'"#;
     Ok(starts_after_ready("{ notify = true }", &format!("sleep 0.2; @say ready; {say}"))?)
+}
+
+#[test]
+fn the_last_word_of_one_that_has_ended_is_heard_before_its_end() -> Tested {
+    // More than runinit serves in one round; what they say and their ends come to it at once.
+    const COUNT: usize = 8;
+    let says = |how: &str| {
+        format!(
+            "exec python3 -c 'import os, socket, time\nwhile not os.path.exists(\"@dir/go\"): time.sleep(0.01)\n{how}'"
+        )
+    };
+    let pipe = "os.write(7, b\"\\n\")";
+    let socket = "s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n\
+                  s.sendto(b\"READY=1\", \"\\0\" + os.environ[\"NOTIFY_SOCKET\"][1:])";
+    for (ready, how) in [("{ fd = 7 }", pipe), ("{ notify = true }", socket)] {
+        let shell = says(how);
+        let mut text = String::new();
+        for n in 0..COUNT {
+            text += &program(&format!("first{n}"), &shell, &format!("ready = {ready}"));
+            text += &sayer(&format!("second{n}"), &format!("after = [\"first{n}\"]"));
+        }
+        let running = fleet(&text)?;
+        let init = running.init()?.pid;
+        let states = || running.programs().into_iter().map(|program| program.state).collect::<Vec<_>>();
+        running.wait_for("the programs", || running.stderr().matches(": started").count() == COUNT)?;
+        send(init, SIGSTOP)?;
+        std::fs::write(running.file("go"), "").map_err(|e| e.to_string())?;
+        let are_over = running.wait_for("their ends", || states() == ['Z'; COUNT]);
+        send(init, SIGCONT)?;
+        are_over?;
+        for n in 0..COUNT {
+            running.wait_for_line("said", &format!("second{n}"))?;
+        }
+        stop(running, 0)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_silence_that_runinit_could_not_hear_is_held_against_nobody() -> Tested {
+    const COUNT: usize = 6;
+    const WORDS: usize = 15;
+    let say = r#"import os, socket, time
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.connect("\0" + os.environ["NOTIFY_SOCKET"][1:])
+s.setblocking(False)
+s.send(b"READY=1\nWATCHDOG_USEC=1000000")
+while True:
+    time.sleep(0.1)
+    print(os.environ["NAME"], flush=True)
+    try: s.send(b"WATCHDOG=1")
+    except BlockingIOError: pass"#;
+    let each = |n: usize| {
+        let shell = format!("NAME=p{n} exec python3 -c '{say}' >>@dir/said");
+        program(&format!("p{n}"), &shell, "ready = { notify = true }")
+    };
+    let running = fleet(&(0..COUNT).map(each).collect::<String>())?;
+    let wait_for_words = || {
+        let before: Vec<usize> = (0..COUNT).map(|n| times_said(&running, &format!("p{n}"))).collect();
+        let have_said_more = || {
+            before
+                .iter()
+                .enumerate()
+                .all(|(n, before)| times_said(&running, &format!("p{n}")) > before + WORDS)
+        };
+        running.wait_for("their words", have_said_more)
+    };
+    running.wait_for("the programs", || running.stderr().matches("is ready").count() == COUNT)?;
+    let init = running.init()?.pid;
+    send(init, SIGSTOP)?;
+    let said = wait_for_words();
+    send(init, SIGCONT)?;
+    said.and_then(|()| wait_for_words())?;
+    ensure!(!running.stderr().contains("silent"), "{}", running.explain("somebody was stopped"));
+    Ok(stop(running, 0)?)
 }
 
 #[test]

@@ -24,7 +24,7 @@ const ASK_SERVER_EVERY: Duration = Duration::from_millis(10);
 
 impl Program {
     /// When a question is to be asked, or an answer, readiness or a word of its own is due.
-    pub(super) fn check_deadline(&self) -> Option<Moment> {
+    pub fn check_deadline(&self) -> Option<Moment> {
         if !matches!(self.state, State::Running { .. }) {
             return None;
         }
@@ -86,7 +86,11 @@ impl Core {
                     _ => self.stop_for(id, Fault::NotReady, now, out),
                 }
             } else if self.is_silent(id, now) {
-                self.stop_for(id, Fault::Silent, now, out);
+                if self.has_overslept(id, now) {
+                    self.feed_watchdog(id, now);
+                } else {
+                    self.stop_for(id, Fault::Silent, now, out);
+                }
             } else if program.asking.asked.is_some_and(|asked| asked.until.is_some_and(|at| at <= now)) {
                 self.note(now, Some(id), "check took too long");
                 self.stop_asking(id, out);

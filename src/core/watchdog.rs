@@ -16,6 +16,10 @@ pub struct Watchdog {
     pub until: Moment,
 }
 
+/// runinit wakes the moment a promise is broken. If it comes later by this much it could not run, and perhaps nobody could
+/// (`docker pause`, a laptop's lid): the silence says nothing.
+const OVERSLEPT: Duration = Duration::from_millis(500);
+
 impl Core {
     /// Takes a promise, in place of one before; no time at all takes that back.
     pub(super) fn set_watchdog(&mut self, id: ProgramId, every: Duration, now: Moment) {
@@ -28,6 +32,11 @@ impl Core {
         if let Some(Watchdog { every, .. }) = self.programs[id].watchdog {
             self.set_watchdog(id, every, now);
         }
+    }
+
+    /// True if it is runinit that comes late.
+    pub(super) fn has_overslept(&self, id: ProgramId, now: Moment) -> bool {
+        self.programs[id].watchdog.is_some_and(|watchdog| now.saturating_sub(watchdog.until) >= OVERSLEPT)
     }
 
     pub(super) fn is_silent(&self, id: ProgramId, now: Moment) -> bool {
@@ -75,6 +84,18 @@ mod tests {
         bench.ends(0, 0, GroupState::Empty);
         bench.at(20_000);
         assert_eq!((bench.starts(0), bench.program(0).watchdog), (1, None));
+    }
+
+    #[test]
+    fn a_silence_in_which_runinit_could_not_run_either_breaks_no_promise() {
+        let mut bench = bench();
+        bench.now = Duration::from_millis(2_500);
+        bench.step(Event::Tick);
+        assert!(!is_stopped(&mut bench));
+        bench.at(4_499);
+        assert!(!is_stopped(&mut bench));
+        bench.at(4_500);
+        assert!(is_stopped(&mut bench));
     }
 
     #[test]

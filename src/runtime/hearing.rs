@@ -2,7 +2,7 @@
 
 use super::Runtime;
 use crate::core::budget::Moment;
-use crate::core::event::{Event, Notice};
+use crate::core::event::{Event, Notice, Reaped};
 use crate::core::plan::ProgramId;
 use crate::core::policy::{Ready, ReadyBy};
 use crate::core::process::Pid;
@@ -12,7 +12,7 @@ use crate::os::notify::NotifySocket;
 use crate::os::poller::{Interest, Token};
 use crate::os::reading::{self, Heard};
 use crate::os::{kill, pipe, processes};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -33,6 +33,15 @@ pub(super) struct Hearing {
 }
 
 impl Hearing {
+    fn is_silent(&self) -> bool {
+        self.sockets.is_empty() && self.pipes.is_empty()
+    }
+
+    /// The programs that can say something themselves.
+    fn heard(&self) -> BTreeSet<ProgramId> {
+        self.sockets.keys().chain(self.pipes.keys()).copied().collect()
+    }
+
     /// True if something else was the trouble before.
     pub(super) fn is_new_trouble(&mut self, id: ProgramId, why: &str) -> bool {
         self.troubles.insert(id, why.to_owned()).as_deref() != Some(why)
@@ -142,6 +151,37 @@ impl Runtime {
                 self.handle(Event::Notified(id, notice), now);
             }
         }
+    }
+
+    /// What programs have said before they ended: it is not read yet where many have something to say.
+    pub(super) fn hear_last_words(&mut self, reaped: &[Reaped], now: Moment) {
+        if self.hearing.is_silent() {
+            return;
+        }
+        for id in self.hearing.heard() {
+            let leader = self.core.program(id).and_then(Program::leader);
+            if reaped.iter().any(|child| Some(child.pid) == leader) {
+                self.hear_program(id, now);
+            }
+        }
+    }
+
+    /// Before it is held against a program that it has not said something in time, it is looked whether it has.
+    pub(super) fn hear_those_who_are_late(&mut self, now: Moment) {
+        if self.hearing.is_silent() {
+            return;
+        }
+        for id in self.hearing.heard() {
+            let due = self.core.program(id).and_then(Program::check_deadline);
+            if due.is_some_and(|due| due <= now) {
+                self.hear_program(id, now);
+            }
+        }
+    }
+
+    fn hear_program(&mut self, id: ProgramId, now: Moment) {
+        self.hear_pipe(id, now);
+        self.hear_messages(id, now);
     }
 
     /// Only a program's own processes speak for it: members of its group and descendants of its leader. One that has

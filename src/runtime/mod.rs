@@ -235,6 +235,7 @@ impl Runtime {
             }
             has_ticked = !self.core.is_settled() || tick_at.is_some_and(|at| at <= now);
             if has_ticked {
+                self.hear_those_who_are_late(now);
                 self.handle(Event::Tick, now);
             }
             self.look_at_pressure(now);
@@ -319,6 +320,7 @@ impl Runtime {
         let is_to_reap = is_to_reap || arrived.iter().any(|arrived| tells(&arrived.signal));
         let left = if is_to_reap { reap::reap(&mut changed) } else { Left::Alive };
         if !changed.reaped.is_empty() {
+            self.hear_last_words(&changed.reaped, now);
             self.handle(Event::Reaped(changed.reaped), now);
             self.pressure.has_changed(now);
             self.end_outputs();
