@@ -805,6 +805,26 @@ fn those_who_only_connect_are_dropped_and_there_is_a_limit() -> Tested {
 }
 
 #[test]
+fn those_who_follow_leave_room_for_those_who_ask() -> Tested {
+    let running = fleet(&program("web", "echo line; exec sleep 1000", "output = \"prefix\""))?;
+    running.wait_for("its line", || done(&running, &["logs", "web"]).is_ok_and(|said| said == "line\n"))?;
+    let (mut followers, mut turned_away) = (Vec::new(), 0);
+    for _ in 0..40 {
+        let mut stream = connect(&running)?;
+        stream
+            .write_all(b"{\"v\":1,\"command\":\"logs\",\"program\":\"web\",\"follow\":true}\n")
+            .map_err(|e| e.to_string())?;
+        let mut answer = String::new();
+        BufReader::new(&stream).read_line(&mut answer).map_err(|e| e.to_string())?;
+        turned_away += usize::from(answer.contains("24 others follow"));
+        followers.push(stream);
+    }
+    ensure!(turned_away == 16, "{turned_away} were turned away");
+    ensure!(done(&running, &["health"]).is_ok(), "health");
+    Ok(stop(running, 0)?)
+}
+
+#[test]
 fn forty_who_ask_are_all_answered_in_the_end() -> Tested {
     let running = fleet(&sleeper("web", ""))?;
     let clients: Vec<Child> = (0..40)

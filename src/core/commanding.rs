@@ -427,6 +427,17 @@ mod tests {
     }
 
     #[test]
+    fn a_start_by_hand_is_no_restart_of_its_policy() {
+        let mut bench = Bench::new(vec![restarted("first")]);
+        bench.ends(0, 1, GroupState::Empty);
+        ask(&mut bench, Command::Start(FIRST));
+        assert_eq!((bench.starts(0), bench.program(0).restarting.count), (1, 0));
+        bench.ends(0, 1, GroupState::Empty);
+        bench.at(60_000);
+        assert_eq!((bench.starts(0), bench.program(0).restarting.count), (1, 1));
+    }
+
+    #[test]
     fn a_restart_does_not_bring_back_what_somebody_has_stopped() {
         let mut bench = Bench::new(vec![restarted("first"), second()]);
         ask(&mut bench, Command::Stop(ProgramId(1)));

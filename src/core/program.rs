@@ -332,7 +332,9 @@ pub struct Asked {
 pub struct Restarting {
     /// It is started again as soon as nothing of it is left.
     pub planned: bool,
-    /// In the whole run.
+    /// It waits to be started again.
+    pub is_due: bool,
+    /// How often it was, in the whole run.
     pub count: u32,
     /// When it ended within the time that counts; at most [`Backoff::burst`](super::policy::Backoff::burst).
     pub recent: Vec<Moment>,

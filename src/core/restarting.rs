@@ -72,7 +72,7 @@ impl Core {
         let backoff = self.plan.programs[id].backoff;
         let doubled = program.restarting.doubled;
         program.restarting.doubled = doubled.saturating_add(1);
-        program.restarting.count = program.restarting.count.saturating_add(1);
+        program.restarting.is_due = true;
         let wait = backoff.first.saturating_mul(1 << doubled.min(20)).min(backoff.max);
         let wait = self.jitter(wait);
         let program = &mut self.programs[id];

@@ -128,6 +128,8 @@ impl Core {
         let Some(pgid) = leader.group() else { return };
         let program = &mut self.programs[id];
         program.state = State::Running { leader, pgid };
+        let is_restart = std::mem::take(&mut program.restarting.is_due);
+        program.restarting.count = program.restarting.count.saturating_add(u32::from(is_restart));
         program.pid = Some(leader);
         program.started_at = Some(now);
         program.exit = None;

@@ -132,7 +132,7 @@ fn tried_for(course: &Course<'_>, step: &str, waited_ms: u64) -> String {
 fn when(course: &Course<'_>) -> String {
     match course.leader_ended_ms {
         None => String::new(),
-        Some(ms @ ..=0) => format!(" {} before the shutdown", time(-ms)),
+        Some(ms) if ms < 0 || course.steps.is_empty() => format!(" {} before the shutdown", time(-ms)),
         Some(ms) => format!(" {} into the shutdown", time(ms)),
     }
 }

@@ -95,6 +95,15 @@ fn whose_code_it_is_is_told() {
         codes::explain(3, Some(&record), false, None)[1],
         "web exited with code 3 20ms before the shutdown."
     );
+    // In the very millisecond in which it began, and by its first step.
+    let mut record = ended_with(7, Vec::new());
+    record.timeline =
+        vec![Entry { at_ms: 0, program: Some("web".to_owned()), event: "exited with code 7".to_owned() }];
+    record.programs.push(program("web", Exit::Code(7), "SIGTERM", vec![step("SIGTERM", 0, 0)]));
+    assert_eq!(
+        codes::explain(7, Some(&record), false, None)[1],
+        "web exited with code 7 0ms into the shutdown."
+    );
     let term = program("web", signal("SIGTERM"), "SIGTERM", vec![step("SIGTERM", 0, 4)]);
     let lines = codes::explain(143, Some(&ended_with(143, vec![term])), false, None);
     assert_eq!(lines[1], "web died of the SIGTERM that runinit sent to stop it, 4ms later.");

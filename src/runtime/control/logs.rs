@@ -1,6 +1,7 @@
 //! What programs print, for those who want to see it.
 
 use super::super::Runtime;
+use super::MOST_FOLLOWERS;
 use super::client::{Dialogue, Served};
 use crate::control::protocol::{self, Attach, Lines};
 use crate::core::budget::Moment;
@@ -28,6 +29,10 @@ impl Runtime {
         if !is_following {
             return self.reply(index, &line, now);
         }
+        if self.followers() >= MOST_FOLLOWERS {
+            let why = format!("{MOST_FOLLOWERS} others follow what programs print; try again");
+            return self.reply(index, &protocol::refusal(&why), now);
+        }
         // What those who follow already have not been told is in these lines.
         self.tell_followers(now);
         let Some(client) = self.client(index) else { return Served::Over };
@@ -37,6 +42,11 @@ impl Runtime {
         // From this moment on, so that no line is missing in between.
         self.note_followers();
         served
+    }
+
+    fn followers(&self) -> usize {
+        let clients = self.control.iter().flat_map(|control| control.clients.iter().flatten());
+        clients.filter(|client| matches!(client.dialogue, Dialogue::Following(..))).count()
     }
 
     fn last_lines(
