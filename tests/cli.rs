@@ -14,7 +14,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use support::{
     End, Lateness, Outcome, PATIENCE, Place, Running, Stage, Tested, descendants, ensure, probe, runinit,
-    send, until,
+    send, until, words,
 };
 
 /// Runs runinit to its end with nothing but these words.
@@ -85,6 +85,23 @@ fn help_names_every_option_and_variable() -> Tested {
             ensure!(help.contains(word), "{word} is missing:\n{help}");
         }
         ensure!(help.lines().all(|line| line.chars().count() <= 110), "lines too long:\n{help}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_program_that_has_left_its_group_hears_signals_all_the_same() -> Tested {
+    let probe = probe()?;
+    for place in Place::BOTH {
+        // runinit leads a group: that which it is born into is outside of the namespace, where no number reaches.
+        let mut argv = words(["setsid"]);
+        argv.extend(runinit(&[], &[&probe, "hear", "--join", "--end", "15", "--code", "7"]));
+        let mut running = Stage::new(place)?.start(argv)?;
+        running.wait_until_ready()?;
+        running.signal(SIGUSR1)?;
+        running.wait_for_line("stdout", "10")?;
+        running.signal(SIGTERM)?;
+        running.end_with(7)?;
     }
     Ok(())
 }

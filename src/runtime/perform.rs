@@ -6,7 +6,7 @@ use crate::core::event::{Event, GroupState};
 use crate::core::plan::{Launch, Leads, Plan, ProgramId, Stdin, StepAction};
 use crate::core::policy::{Check, Ready, ReadyBy};
 use crate::core::process::Pid;
-use crate::core::program::Fate;
+use crate::core::program::{Fate, Program};
 use crate::core::signal::Signal;
 use crate::os::output::Writers;
 use crate::os::spawn::Surroundings;
@@ -228,9 +228,17 @@ impl Runtime {
         self.inputs.get(&id).is_some_and(|input| pipe::write_without_waiting(input, text.as_bytes()))
     }
 
+    /// Its group is there until it is reaped, unless it has joined another one (setpgid(2)).
+    fn unreaped_leader(&self, id: ProgramId) -> Option<Pid> {
+        self.core.program(id).and_then(Program::leader).filter(|leader| self.core.is_child(*leader))
+    }
+
     pub(super) fn signal(&self, id: ProgramId, target: Target, signal: Signal) -> Option<Event> {
         match (self.send(id, target, signal), target) {
-            (Err(Errno::ESRCH), Target::Group(_)) => Some(Event::Group(id, GroupState::Empty)),
+            (Err(Errno::ESRCH), Target::Group(_)) => match self.unreaped_leader(id) {
+                Some(leader) => self.signal(id, Target::Leader(leader), signal),
+                None => Some(Event::Group(id, GroupState::Empty)),
+            },
             // A leader that is gone has not been reaped yet, or its group is probed when it is; the next look tells who
             // else is.
             (Ok(()), _) | (Err(Errno::ESRCH), Target::Leader(_) | Target::Escapee(_)) => None,

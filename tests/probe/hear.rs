@@ -20,12 +20,12 @@ impl Out {
     }
 }
 
-/// `hear [-o FILE] [--with FILE].. [--end N].. [--code N] [--detach] [--stop] [--root]`: says `ready PID` and then the
+/// `hear [-o FILE] [--with FILE].. [--end N].. [--code N] [--detach] [--stop] [--join] [--root]`: says `ready PID` and then the
 /// number of every signal that comes, one a line. Nothing but SIGKILL and SIGSTOP has any other effect.
 ///
 /// `--end N` exits when signal N comes, with `--code`. `--with FILE` starts a child in the same group that does the same
 /// and writes there, and that is waited for at the end. `--detach` does all that in a session of its own, as an orphan,
-/// while the first process exits with 0. `--stop` stops itself once it is ready. `--root` becomes root first (for a
+/// while the first process exits with 0. `--stop` stops itself once it is ready. `--join` joins its parent's group first. `--root` becomes root first (for a
 /// set-uid copy).
 pub(crate) fn run(args: &[String]) -> Result<c_int, String> {
     let mut out = Out(None);
@@ -42,6 +42,7 @@ pub(crate) fn run(args: &[String]) -> Result<c_int, String> {
             "--code" => code = parse(value()?)?,
             "--detach" => detach = true,
             "--stop" => stop = true,
+            "--join" => _ = sys::join_parents_group()?,
             "--root" => _ = sys::become_root()?,
             _ => return Err(format!("what is {word:?}?")),
         }

@@ -142,6 +142,12 @@ pub(crate) fn setsid() -> Result<c_int, String> {
     check(unsafe { libc::setsid() }, "setsid")
 }
 
+/// Joins the group of the parent.
+pub(crate) fn join_parents_group() -> Result<c_int, String> {
+    // SAFETY: numbers only.
+    check(unsafe { libc::setpgid(0, libc::getpgid(libc::getppid())) }, "setpgid")
+}
+
 /// The group, the session and the terminal's foreground group.
 pub(crate) fn ids() -> (c_int, c_int, Option<c_int>) {
     // SAFETY: numbers only.
