@@ -640,6 +640,35 @@ fn what_a_killed_run_has_left_is_stopped_by_a_fleet_that_ends_at_once_too() -> T
     Ok(())
 }
 
+#[test]
+fn the_server_of_a_killed_run_does_not_outlive_one_that_is_stopped_before_its_turn() -> Tested {
+    let stage = stage(
+        Place::Below,
+        &agent("a", "trap \"\" TERM HUP; echo a >> @dir/said; while :; do sleep 0.01; done", ""),
+    )?;
+    let dir = stage.path("");
+    let dir = dir.trim_end_matches('/');
+    // No agent, so that it does not wait for what is left.
+    let web = "[[program]]\nname = \"web\"\nshell = '''echo web >> @dir/said; exec sleep 1000'''\n";
+    stage.write("second.toml", &web.replace("@dir", dir), 0o644)?;
+    let [first_run, second_run] = ["fleet", "second"].map(|file| {
+        format!("{} --state-file {dir}/record --config {dir}/{file}.toml", env!("CARGO_BIN_EXE_runinit"))
+    });
+    let is_there = "tmux -L runinit display-message -p x >/dev/null 2>&1";
+    let script = format!(
+        "{first_run} & wait; {second_run}; while {is_there}; do :; done; echo gone >> {dir}/said; exec sleep 1000"
+    );
+    let running = stage.start(words(["sh", "-c", &script]))?;
+    running.wait_for_line("said", "a")?;
+    wait_for_pids(&running, &["a"])?;
+    kill_first(&running)?;
+    running.wait_for_line("said", "web")?;
+    send(first(&running)?, SIGTERM)?;
+    running.wait_for_line("said", "gone")?;
+    ensure!(!running.stderr().contains("nobody has looked"), "{}", running.stderr());
+    Ok(())
+}
+
 /// It has no terminal to be taken over with, so it is stopped whatever is wanted of leftovers.
 #[test]
 fn an_agent_that_has_outlived_runinit_and_its_server_is_stopped_before_it_starts_again() -> Tested {

@@ -238,7 +238,9 @@ impl Core {
                 continue;
             }
             self.give_up(id);
-            if let Some(pid) = self.plan.programs[id].runs_as {
+            let spec = &self.plan.programs[id];
+            // A server that was left is told when all is over.
+            if let Some(pid) = spec.runs_as.filter(|_| !(spec.is_server() && self.is_left(id))) {
                 let text = format_args!("is left by the last run, and nobody has looked for it (pid {pid})");
                 self.say(Level::Warn, id, text, out);
             }

@@ -100,6 +100,7 @@ impl Runtime {
             Action::Finish(code) => {
                 self.hear_rest_of_pass();
                 self.drain_outputs();
+                self.end_left_servers();
                 self.record(true);
                 self.write_last_words();
                 self.remove_sockets();

@@ -390,6 +390,20 @@ impl Runtime {
         }
     }
 
+    /// A server that a killed run has left may not have had its turn, and no record after this one knows of it. It is only told:
+    /// those who were in it have gone, and nobody waits for a server.
+    pub(super) fn end_left_servers(&self) {
+        for (index, spec) in self.core.plan().programs.iter().enumerate() {
+            if let Some(pid) = spec.runs_as
+                && spec.is_server()
+                && self.core.is_left(ProgramId(index))
+                && self.marks.is_left(pid, &spec.name)
+            {
+                let _ = kill::process(pid, Signal::TERM);
+            }
+        }
+    }
+
     /// tmux leaves its sockets behind. One on which somebody listens is another server's.
     pub(super) fn remove_sockets(&self) {
         let directory = std::env::var_os("TMUX_TMPDIR").filter(|directory| !directory.is_empty());
