@@ -93,7 +93,7 @@ impl Runtime {
         if is_there && is_ready {
             return Ok(Done::Now(Ok(format!("{name}: it is running already"))));
         }
-        Ok(self.begun(id, name, *wait, since))
+        Ok(Self::begun(id, name, *wait, since))
     }
 
     fn restart(&mut self, target: &Target, now: Moment) -> Result<Done, String> {
@@ -103,15 +103,14 @@ impl Runtime {
         if !wait {
             return Ok(Done::Now(Ok(format!("{name}: it is being restarted"))));
         }
-        Ok(self.begun(id, name, *wait, now))
+        Ok(Self::begun(id, name, *wait, now))
     }
 
-    fn begun(&self, id: ProgramId, name: &str, wait: bool, since: Moment) -> Done {
+    fn begun(id: ProgramId, name: &str, wait: bool, since: Moment) -> Done {
         if !wait {
             return Done::Now(Ok(format!("{name}: it is being started")));
         }
-        let restarts = self.core.program(id).map_or(0, |program| program.restarting.count);
-        Done::When(Wait::Started(id, name.to_owned(), since, restarts))
+        Done::When(Wait::Started(id, name.to_owned(), since))
     }
 
     fn signal_program(&mut self, name: &str, signal: &str, now: Moment) -> Result<Done, String> {
@@ -147,7 +146,7 @@ impl Runtime {
         self.settle_agent(&mut spec, now)?;
         self.command(Command::Add(Box::new(spec)), now)?;
         let id = self.find(&name)?;
-        Ok(self.begun(id, &name, wait, now))
+        Ok(Self::begun(id, &name, wait, now))
     }
 
     /// An agent lives where the others do; if it is the first, their server comes with it.
@@ -189,6 +188,6 @@ impl Runtime {
         // What the core has just noted about it.
         let told = self.core.timeline().entries().filter(|entry| entry.program.is_none()).last();
         let told = told.map_or(String::new(), |entry| entry.event.clone());
-        Ok(if wait { Done::When(Wait::Reloaded(told)) } else { Done::Now(Ok(told)) })
+        Ok(if wait { Done::When(Wait::reloaded(&self.core, told, now)) } else { Done::Now(Ok(told)) })
     }
 }

@@ -12,12 +12,12 @@ use std::collections::BTreeSet;
 pub(super) enum Wait {
     /// This program to have stopped.
     Stopped(ProgramId, String),
-    /// This program to be ready, after a start since then; it had been restarted so often.
-    Started(ProgramId, String, Moment, u32),
+    /// This program to be ready, after a start since then.
+    Started(ProgramId, String, Moment),
     /// This program, which is to be forgotten, to be gone.
     Gone(ProgramId, String),
-    /// Everything that has changed to be stopped; and what was said about it.
-    Reloaded(String),
+    /// What was said about a reload: everything that has changed to be stopped, and these to be ready, after a start since then.
+    Reloaded(String, Vec<(ProgramId, String)>, Moment),
 }
 
 /// What it has come to, for people.
@@ -32,10 +32,25 @@ pub(super) fn line(outcome: &Outcome) -> String {
 }
 
 impl Wait {
+    /// For a reload that has just been.
+    pub(super) fn reloaded(core: &Core, told: String, now: Moment) -> Self {
+        let is_to_start = |program: &Program| match program.state {
+            _ if matches!(program.fate, Fate::Replaced(_)) => true,
+            State::Waiting { .. } => !program.restarting.is_due,
+            State::Starting { .. } => true,
+            State::Running { .. } => program.started_at == Some(now),
+            _ => false,
+        };
+        // Nobody waits for a server but those who live in it.
+        let new = core.programs().filter(|(_, spec, program)| !spec.is_server() && is_to_start(program));
+        let new = new.map(|(id, spec, _)| (id, spec.name.clone())).collect();
+        Self::Reloaded(told, new, now)
+    }
+
     /// `None`: it has to be waited for.
     pub(super) fn outcome(&self, core: &Core) -> Option<Outcome> {
         match self {
-            Self::Reloaded(text) => reloaded(core, text),
+            Self::Reloaded(text, new, since) => reloaded(core, text, new, *since),
             Self::Gone(id, name) => match find(core, *id, name) {
                 Some((_, Program { state: State::Survived { .. }, .. })) => Some(Err(survived(name))),
                 Some(_) => None,
@@ -45,10 +60,7 @@ impl Wait {
                 Some((_, program)) => stopped(name, program),
                 None => Some(Ok(format!("{name}: stopped, and no longer there"))),
             },
-            Self::Started(id, name, since, restarts) => match find(core, *id, name) {
-                Some((spec, program)) => started(core, spec, program, *since, *restarts),
-                None => Some(Err(format!("{name}: it is no longer there"))),
-            },
+            Self::Started(id, name, since) => begun(core, *id, name, *since),
         }
     }
 }
@@ -64,18 +76,33 @@ fn survived(name: &str) -> String {
     format!("{name}: it is still there after SIGKILL")
 }
 
-fn reloaded(core: &Core, text: &str) -> Option<Outcome> {
+fn begun(core: &Core, id: ProgramId, name: &str, since: Moment) -> Option<Outcome> {
+    match find(core, id, name) {
+        Some((spec, program)) => started(core, spec, program, since),
+        None => Some(Err(format!("{name}: it is no longer there"))),
+    }
+}
+
+fn reloaded(core: &Core, text: &str, new: &[(ProgramId, String)], since: Moment) -> Option<Outcome> {
     let leaving = core.programs().filter(|(_, _, program)| program.fate != Fate::Stays);
     let (survivors, others): (Vec<_>, Vec<_>) =
         leaving.partition(|(_, _, program)| matches!(program.state, State::Survived { .. }));
     if !others.is_empty() && core.shutdown().is_none() {
         return None;
     }
-    if survivors.is_empty() {
-        return Some(Ok(text.to_owned()));
+    let mut wrong: Vec<String> = survivors.iter().map(|(_, spec, _)| survived(&spec.name)).collect();
+    for (id, name) in new {
+        match begun(core, *id, name, since)? {
+            // It has been named.
+            Err(why) if !wrong.contains(&why) => wrong.push(why),
+            _ => {}
+        }
     }
-    let survivors: Vec<String> = survivors.iter().map(|(_, spec, _)| survived(&spec.name)).collect();
-    Some(Err(format!("{text}\n{}", survivors.join("\n"))))
+    if wrong.is_empty() {
+        Some(Ok(text.to_owned()))
+    } else {
+        Some(Err(format!("{text}\n{}", wrong.join("\n"))))
+    }
 }
 
 fn stopped(name: &str, program: &Program) -> Option<Outcome> {
@@ -92,13 +119,7 @@ fn stopped(name: &str, program: &Program) -> Option<Outcome> {
     }
 }
 
-fn started(
-    core: &Core,
-    spec: &plan::Program,
-    program: &Program,
-    since: Moment,
-    restarts: u32,
-) -> Option<Outcome> {
+fn started(core: &Core, spec: &plan::Program, program: &Program, since: Moment) -> Option<Outcome> {
     let name = &spec.name;
     let is_new = program.started_at.is_some_and(|at| at >= since) && program.hold == Hold::Free;
     let why = match (&program.state, program.readiness) {
@@ -114,7 +135,7 @@ fn started(
         (State::Leaderless { pgid: None }, _) if is_new && !program.restarting.planned => {
             super::status::problem(core, spec, program)
         }
-        (State::Waiting { .. }, _) if program.restarting.count > restarts => {
+        (State::Waiting { .. }, _) if program.restarting.is_due => {
             super::status::problem(core, spec, program)
         }
         (State::Stopping { .. }, _) if program.fault.is_some() || program.restarting.is_used_up => {
@@ -151,9 +172,10 @@ mod tests {
     use super::*;
     use crate::core::budget::Budget;
     use crate::core::commanding::Command;
-    use crate::core::event::Event;
+    use crate::core::event::{Event, GroupState, Reaped, SpawnFailure, SpawnFailureKind};
     use crate::core::plan::{Launch, Plan, Step};
-    use crate::core::process::Pid;
+    use crate::core::policy::Restart;
+    use crate::core::process::{Exit, Pid};
     use crate::core::signal::Signal;
     use std::time::Duration;
 
@@ -189,13 +211,52 @@ mod tests {
     #[test]
     fn nobody_waits_for_what_has_survived() {
         let why = || "web: it is still there after SIGKILL".to_owned();
-        let started = Wait::Started(FIRST, "web".to_owned(), Moment::ZERO, 0);
+        let started = Wait::Started(FIRST, "web".to_owned(), Moment::ZERO);
         let asked = Event::Asked(Command::Restart(FIRST));
         assert_eq!(outcomes([asked], &started), [None, Some(Err(why()))]);
 
-        let reloaded = Wait::Reloaded("read again".to_owned());
+        let reloaded = Wait::Reloaded("read again".to_owned(), Vec::new(), Moment::ZERO);
         let changed = Event::Reloaded(Box::new(plan(&["db"])));
         assert_eq!(outcomes([changed], &reloaded), [None, Some(Err("read again\n".to_owned() + &why()))]);
+    }
+
+    #[test]
+    fn a_failure_is_told_before_the_policy_tries_again() {
+        let mut again = plan(&["web"]);
+        again.programs[0].restart = Restart::Always;
+        let mut core = Core::new(again);
+        let mut out = Vec::new();
+        core.step(Event::Tick, Moment::ZERO, &mut out);
+        let started = Wait::Started(FIRST, "web".to_owned(), Moment::ZERO);
+        assert_eq!(started.outcome(&core), None);
+        let pid = Pid::new(100).unwrap();
+        core.step(Event::Spawned(FIRST, Ok(pid)), Moment::ZERO, &mut out);
+        core.step(Event::Reaped(vec![Reaped { pid, exit: Exit::Code(3) }]), Moment::ZERO, &mut out);
+        core.step(Event::Group(FIRST, GroupState::Empty), Moment::ZERO, &mut out);
+        assert_eq!(
+            started.outcome(&core),
+            Some(Err("web: exited with code 3; it is started again".to_owned()))
+        );
+    }
+
+    #[test]
+    fn a_reload_is_done_when_what_is_new_is_ready() {
+        let mut core = Core::new(plan(&["web"]));
+        let mut out = Vec::new();
+        let mut step = |core: &mut Core, event| core.step(event, Moment::ZERO, &mut out);
+        let spawned = |id, pid| Event::Spawned(ProgramId(id), Ok(Pid::new(pid).unwrap()));
+        step(&mut core, Event::Tick);
+        step(&mut core, spawned(0, 100));
+        step(&mut core, Event::Reloaded(Box::new(plan(&["web", "good", "bad"]))));
+        let reloaded = Wait::reloaded(&core, "read again".to_owned(), Moment::ZERO);
+        assert_eq!(reloaded.outcome(&core), None);
+        step(&mut core, Event::Tick);
+        step(&mut core, spawned(1, 101));
+        assert_eq!(reloaded.outcome(&core), None);
+        let message = "cannot run bad".to_owned();
+        let failure = SpawnFailure { kind: SpawnFailureKind::NotFound, errno: 2, message };
+        step(&mut core, Event::Spawned(ProgramId(2), Err(failure)));
+        assert_eq!(reloaded.outcome(&core), Some(Err("read again\nbad: cannot run bad".to_owned())));
     }
 
     #[test]
@@ -219,7 +280,7 @@ mod tests {
         };
         for (id, name) in [(2, "api"), (3, "page")] {
             let stop = Event::Asked(Command::Stop(FIRST));
-            let started = Wait::Started(ProgramId(id), name.to_owned(), Moment::ZERO, 0);
+            let started = Wait::Started(ProgramId(id), name.to_owned(), Moment::ZERO);
             let why = format!("{name}: it waits for web, which is still there after SIGKILL");
             let events = [stop, added("api", 0), added("page", 2)];
             assert_eq!(outcomes(events, &started), [None, Some(Err(why))]);
