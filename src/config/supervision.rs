@@ -108,9 +108,16 @@ fn health(value: Value<'_>) -> Option<Health> {
 fn backoff(value: Value<'_>) -> Option<Backoff> {
     let default = Backoff::default();
     let mut table = value.table("\"backoff\"")?;
+    let first = table.read("first", Value::duration);
+    let max = table.read("max", Value::duration);
+    if first.is_some_and(|first| max.is_some_and(|max| max < first)) {
+        let message = "\"max\" is shorter than \"first\": no wait would be as long as that";
+        table.report.add(table.offset_of("max"), message.to_owned());
+    }
+    // Whoever names one of the two has no word to say about the other.
     let backoff = Backoff {
-        first: table.read("first", Value::duration).unwrap_or(default.first),
-        max: table.read("max", Value::duration).unwrap_or(default.max),
+        first: first.unwrap_or(max.map_or(default.first, |max| max.min(default.first))),
+        max: max.unwrap_or(first.map_or(default.max, |first| first.max(default.max))),
         burst: table
             .read("burst", |v| v.integer(1..=1000))
             .and_then(|n| u32::try_from(n).ok())

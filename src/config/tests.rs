@@ -396,6 +396,10 @@ fn slips_around_restarts_and_checks_are_told_exactly() {
             "5:1: \"restart\" = \"always\" and \"oneshot\" do not go together; \"on-failure\" does",
         ),
         ("health = { exec = [\"a\"], failures = 0 }", "4:37: \"failures\" must be 1 or more, not 0"),
+        (
+            "backoff = { first = \"10s\", max = \"1s\" }",
+            "4:28: \"max\" is shorter than \"first\": no wait would be as long as that",
+        ),
         ("backoff = { fist = \"1s\" }", "4:13: unknown key \"fist\" (did you mean \"first\"?)"),
         (
             "output = \"nul\"",
