@@ -456,6 +456,22 @@ fn a_reload_says_what_has_changed_or_what_is_wrong() -> Tested {
 }
 
 #[test]
+fn a_reload_is_done_when_what_is_new_is_ready_or_cannot_be() -> Tested {
+    let running = fleet(&sleeper("a", ""))?;
+    let write = |text: &str| std::fs::write(running.file("fleet.toml"), text).map_err(|e| e.to_string());
+    let slow = sleeper("slow", "ready = { delay = \"300ms\" }");
+    write(&(sleeper("a", "") + &slow))?;
+    ensure!(done(&running, &["reload"])?.contains("1 new"), "reload");
+    ensure!(one(&running, "slow")?["ready"] == true, "{}", one(&running, "slow")?);
+    let bad = "[[program]]\nname = \"bad\"\ncommand = [\"/nowhere/bad\"]\n";
+    write(&(sleeper("a", "") + &slow + bad))?;
+    let said = refused(&running, &["reload"])?;
+    ensure!(said.contains("1 new") && said.contains("bad: cannot run /nowhere/bad"), "{said}");
+    ensure!(done(&running, &["reload", "--no-wait"])?.contains("3 the same"), "once more");
+    Ok(stop(running, 0)?)
+}
+
+#[test]
 fn who_stops_because_everything_stops_has_not_failed() -> Tested {
     let running = fleet(&(sleeper("web", "") + &deaf("deaf")))?;
     running.wait_for("deaf", || running.file("deaf").exists())?;

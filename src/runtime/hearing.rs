@@ -138,6 +138,10 @@ impl Runtime {
     }
 
     pub(super) fn hear_messages(&mut self, id: ProgramId, now: Moment) {
+        self.hear_some_messages(id, now, |_| true);
+    }
+
+    fn hear_some_messages(&mut self, id: ProgramId, now: Moment, is_heard: fn(&Notice) -> bool) {
         for _ in 0..BATCH {
             let Some(message) = self.hearing.sockets.get(&id).and_then(NotifySocket::read) else { return };
             if !self.is_from(id, message.sender, message.uid) {
@@ -147,7 +151,7 @@ impl Runtime {
                 );
                 continue;
             }
-            for notice in message.notices {
+            for notice in message.notices.into_iter().filter(is_heard) {
                 self.handle(Event::Notified(id, notice), now);
             }
         }
@@ -161,7 +165,9 @@ impl Runtime {
         for id in self.hearing.heard() {
             let leader = self.core.program(id).and_then(Program::leader);
             if reaped.iter().any(|child| Some(child.pid) == leader) {
-                self.hear_program(id, now);
+                self.hear_pipe(id, now);
+                // Nobody is there any more who could be stopped for it: its number is free.
+                self.hear_some_messages(id, now, |notice| *notice != Notice::Unwell);
             }
         }
     }
@@ -174,14 +180,10 @@ impl Runtime {
         for id in self.hearing.heard() {
             let due = self.core.program(id).and_then(Program::check_deadline);
             if due.is_some_and(|due| due <= now) {
-                self.hear_program(id, now);
+                self.hear_pipe(id, now);
+                self.hear_messages(id, now);
             }
         }
-    }
-
-    fn hear_program(&mut self, id: ProgramId, now: Moment) {
-        self.hear_pipe(id, now);
-        self.hear_messages(id, now);
     }
 
     /// Only a program's own processes speak for it: members of its group and descendants of its leader. One that has

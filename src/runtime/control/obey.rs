@@ -184,10 +184,14 @@ impl Runtime {
         let plan = self
             .read_again()
             .map_err(|wrong| wrong.join("\n") + "\nnothing was taken over; everything goes on as it was")?;
+        let before = waiting::to_start(&self.core);
         self.handle(Event::Reloaded(Box::new(plan)), now);
         // What the core has just noted about it.
         let told = self.core.timeline().entries().filter(|entry| entry.program.is_none()).last();
         let told = told.map_or(String::new(), |entry| entry.event.clone());
-        Ok(if wait { Done::When(Wait::reloaded(&self.core, told, now)) } else { Done::Now(Ok(told)) })
+        if !wait {
+            return Ok(Done::Now(Ok(told)));
+        }
+        Ok(Done::When(Wait::reloaded(&self.core, told, &before, now)))
     }
 }

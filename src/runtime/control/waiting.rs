@@ -32,18 +32,9 @@ pub(super) fn line(outcome: &Outcome) -> String {
 }
 
 impl Wait {
-    /// For a reload that has just been.
-    pub(super) fn reloaded(core: &Core, told: String, now: Moment) -> Self {
-        let is_to_start = |program: &Program| match program.state {
-            _ if matches!(program.fate, Fate::Replaced(_)) => true,
-            State::Waiting { .. } => !program.restarting.is_due,
-            State::Starting { .. } => true,
-            State::Running { .. } => program.started_at == Some(now),
-            _ => false,
-        };
-        // Nobody waits for a server but those who live in it.
-        let new = core.programs().filter(|(_, spec, program)| !spec.is_server() && is_to_start(program));
-        let new = new.map(|(id, spec, _)| (id, spec.name.clone())).collect();
+    /// For a reload that has just been; these had to start before it already.
+    pub(super) fn reloaded(core: &Core, told: String, before: &[(ProgramId, String)], now: Moment) -> Self {
+        let new = to_start(core).into_iter().filter(|program| !before.contains(program)).collect();
         Self::Reloaded(told, new, now)
     }
 
@@ -63,6 +54,16 @@ impl Wait {
             Self::Started(id, name, since) => begun(core, *id, name, *since),
         }
     }
+}
+
+/// Those who are to start, or have not come further. Nobody waits for a server but those who live in it.
+pub(super) fn to_start(core: &Core) -> Vec<(ProgramId, String)> {
+    let is_to_start = |program: &Program| {
+        matches!(program.fate, Fate::Replaced(_))
+            || matches!(program.state, State::Waiting { .. } | State::Starting { .. })
+    };
+    let all = core.programs().filter(|(_, spec, program)| !spec.is_server() && is_to_start(program));
+    all.map(|(id, spec, _)| (id, spec.name.clone())).collect()
 }
 
 /// The place may be another program's by now.
@@ -92,9 +93,9 @@ fn reloaded(core: &Core, text: &str, new: &[(ProgramId, String)], since: Moment)
     }
     let mut wrong: Vec<String> = survivors.iter().map(|(_, spec, _)| survived(&spec.name)).collect();
     for (id, name) in new {
-        match begun(core, *id, name, since)? {
-            // It has been named.
-            Err(why) if !wrong.contains(&why) => wrong.push(why),
+        match begun(core, *id, name, since) {
+            None if !is_held_up(core, *id) => return None,
+            Some(Err(why)) if !wrong.contains(&why) => wrong.push(why),
             _ => {}
         }
     }
@@ -154,14 +155,31 @@ fn started(core: &Core, spec: &plan::Program, program: &Program, since: Moment) 
 
 /// One that it waits for, directly or not, and that even SIGKILL has not ended: nobody can tell whether it ever comes back.
 fn survivor_before<'a>(core: &'a Core, spec: &plan::Program) -> Option<&'a str> {
+    let is_survivor =
+        |program: &Program| matches!(program.state, State::Survived { .. }) && !program.is_ready_for_others();
+    one_before(core, spec, is_survivor)
+}
+
+/// True for a program that waits, directly or not, for one that somebody has stopped: nobody can tell when that is started.
+fn is_held_up(core: &Core, id: ProgramId) -> bool {
+    one_before(core, &core.plan().programs[id], |program| program.hold == Hold::Stopped).is_some()
+}
+
+/// One of this kind that it waits for, directly or not.
+fn one_before<'a>(
+    core: &'a Core,
+    spec: &plan::Program,
+    is_such: impl Fn(&Program) -> bool,
+) -> Option<&'a str> {
     let (mut open, mut seen) = (spec.after.clone(), BTreeSet::new());
     while let Some(id) = open.pop() {
         let Some(program) = core.program(id).filter(|_| seen.insert(id)) else { continue };
         let spec = &core.plan().programs[id];
-        match program.state {
-            State::Survived { .. } if !program.is_ready_for_others() => return Some(&spec.name),
-            State::Waiting { .. } => open.extend(&spec.after),
-            _ => {}
+        if is_such(program) {
+            return Some(&spec.name);
+        }
+        if matches!(program.state, State::Waiting { .. }) {
+            open.extend(&spec.after);
         }
     }
     None
@@ -248,7 +266,7 @@ mod tests {
         step(&mut core, Event::Tick);
         step(&mut core, spawned(0, 100));
         step(&mut core, Event::Reloaded(Box::new(plan(&["web", "good", "bad"]))));
-        let reloaded = Wait::reloaded(&core, "read again".to_owned(), Moment::ZERO);
+        let reloaded = Wait::reloaded(&core, "read again".to_owned(), &[], Moment::ZERO);
         assert_eq!(reloaded.outcome(&core), None);
         step(&mut core, Event::Tick);
         step(&mut core, spawned(1, 101));
@@ -257,6 +275,19 @@ mod tests {
         let failure = SpawnFailure { kind: SpawnFailureKind::NotFound, errno: 2, message };
         step(&mut core, Event::Spawned(ProgramId(2), Err(failure)));
         assert_eq!(reloaded.outcome(&core), Some(Err("read again\nbad: cannot run bad".to_owned())));
+    }
+
+    #[test]
+    fn a_reload_does_not_wait_for_what_waits_for_one_that_somebody_has_stopped() {
+        let mut later = plan(&["web", "db", "api"]);
+        later.programs[2].after = vec![FIRST];
+        let reload = || Event::Reloaded(Box::new(later.clone()));
+        let new = vec![(ProgramId(2), "api".to_owned())];
+        let reloaded = Wait::Reloaded("read again".to_owned(), new, Moment::ZERO);
+        let told = Some(Ok("read again".to_owned()));
+        assert_eq!(outcomes([Event::Asked(Command::Stop(FIRST)), reload()], &reloaded)[0], told);
+        let restart = Event::Asked(Command::Restart(FIRST));
+        assert_eq!(outcomes([restart, reload()], &reloaded)[0], None);
     }
 
     #[test]
