@@ -297,7 +297,7 @@ impl Core {
         self.order = Order::new(&self.plan.programs);
         self.note(now, Some(place), "added");
         self.say(Level::Info, place, "added: somebody asked", out);
-        self.end_those_that_wait_in_vain(now, out);
+        self.end_if_it_waits_in_vain(place, now, out);
     }
 }
 

@@ -77,7 +77,6 @@ impl Core {
         self.note(now, None, text.clone());
         self.tell(Level::Info, text, out);
         self.record_soon(now);
-        self.end_those_that_wait_in_vain(now, out);
         self.end_if_nobody_is_left(now, out);
     }
 
@@ -283,18 +282,6 @@ mod tests {
         assert_eq!(bench.asked(), [Action::Spawn(ProgramId(1))]);
         bench.ends(1, 0, GroupState::Empty);
         assert_eq!(bench.asked(), [Action::Spawn(ProgramId(2))]);
-    }
-
-    #[test]
-    fn what_is_new_does_not_wait_for_what_is_lost() {
-        let bad = plan::Program { oneshot: true, ..program("bad") };
-        let mut bench = Bench::new(vec![program("a"), bad.clone()]);
-        bench.ends(1, 1, GroupState::Empty);
-        let after = plan::Program { after: vec![ProgramId(1)], ..program("c") };
-        reload(&mut bench, vec![program("a"), bad, after]);
-        assert_eq!(bench.program(2).state, State::Ended);
-        bench.ends(0, 0, GroupState::Empty);
-        assert!(bench.core.is_finished());
     }
 
     #[test]

@@ -231,15 +231,6 @@ impl Core {
         true
     }
 
-    /// Who is new may come after what was lost before.
-    pub(super) fn end_those_that_wait_in_vain(&mut self, now: Moment, out: &mut Vec<Action>) {
-        for id in self.ids() {
-            if self.shutdown.is_none() && matches!(self.programs[id].state, State::Waiting { .. }) {
-                self.end_if_it_waits_in_vain(id, now, out);
-            }
-        }
-    }
-
     /// Ends a program that never ran.
     pub(super) fn give_up(&mut self, id: ProgramId) {
         self.programs[id].state = State::Ended;
