@@ -663,6 +663,8 @@ fn the_server_of_a_killed_run_does_not_outlive_one_that_is_stopped_before_its_tu
     wait_for_pids(&running, &["a"])?;
     kill_first(&running)?;
     running.wait_for_line("said", "web")?;
+    // Its turn comes first, and it does not go.
+    running.wait_for("the agent to be found", || running.stderr().contains("a: taken over"))?;
     send(first(&running)?, SIGTERM)?;
     running.wait_for_line("said", "gone")?;
     ensure!(!running.stderr().contains("nobody has looked"), "{}", running.stderr());
