@@ -67,6 +67,9 @@ impl Core {
     }
 
     fn objection_to_adding(&self, spec: &plan::Program) -> Option<String> {
+        if let Some(leaving) = spec.after.iter().find(|id| self.programs[**id].fate == Fate::Removed) {
+            return Some(format!("it comes after {}, which is being removed", self.name(*leaving)));
+        }
         let named = self.programs().find(|(_, known, _)| known.name == spec.name);
         if let Some((_, _, program)) = named {
             let is_replaceable = program.added && program.state == State::Ended;
@@ -74,9 +77,6 @@ impl Core {
         }
         if let Some((_, other, _)) = self.programs().find(|(_, known, _)| known.is_in_session_of(spec)) {
             return Some(format!("{} is in that tmux session already", other.name));
-        }
-        if let Some(leaving) = spec.after.iter().find(|id| self.programs[**id].fate == Fate::Removed) {
-            return Some(format!("it comes after {}, which is being removed", self.name(*leaving)));
         }
         let count = self.programs().filter(|(_, _, program)| program.added).count();
         (count >= MOST_ADDED).then(|| format!("{MOST_ADDED} programs were added already; remove some"))

@@ -160,9 +160,14 @@ fn survivor_before<'a>(core: &'a Core, spec: &plan::Program) -> Option<&'a str> 
     one_before(core, spec, is_survivor)
 }
 
-/// True for a program that waits, directly or not, for one that somebody has stopped: nobody can tell when that is started.
+/// True for a program that waits, directly or not, for one that somebody has stopped or that has failed for good: nobody can
+/// tell when that is started.
 fn is_held_up(core: &Core, id: ProgramId) -> bool {
-    one_before(core, &core.plan().programs[id], |program| program.hold == Hold::Stopped).is_some()
+    let is_down = |program: &Program| {
+        program.hold == Hold::Stopped
+            || (program.state == State::Ended && program.readiness != Readiness::Ready)
+    };
+    one_before(core, &core.plan().programs[id], is_down).is_some()
 }
 
 /// One of this kind that it waits for, directly or not.
@@ -286,6 +291,10 @@ mod tests {
         let reloaded = Wait::Reloaded("read again".to_owned(), new, Moment::ZERO);
         let told = Some(Ok("read again".to_owned()));
         assert_eq!(outcomes([Event::Asked(Command::Stop(FIRST)), reload()], &reloaded)[0], told);
+        let pid = Pid::new(100).unwrap();
+        let ended = Event::Reaped(vec![Reaped { pid, exit: Exit::Code(3) }]);
+        let lost = [ended, Event::Group(FIRST, GroupState::Empty), reload()];
+        assert_eq!(outcomes(lost, &reloaded)[0], Some(Ok("read again".to_owned())));
         let restart = Event::Asked(Command::Restart(FIRST));
         assert_eq!(outcomes([restart, reload()], &reloaded)[0], None);
     }
