@@ -180,8 +180,7 @@ impl Core {
         }
         for dependency in self.plan.programs[id].after.clone() {
             let program = &self.programs[dependency];
-            let is_missing = self.is_lost(dependency);
-            if is_missing || program.hold == Hold::Stopped {
+            if program.is_lost() || program.hold == Hold::Stopped {
                 self.start(dependency, now, out);
             }
         }

@@ -450,6 +450,12 @@ impl Program {
         self.leader().is_none() && !is_to_start && !is_to_follow
     }
 
+    /// True when it will not come back and was not ready, so that nobody can come after it. What it has left behind may still
+    /// be there.
+    pub(super) fn is_lost(&self) -> bool {
+        self.has_no_future() && self.hold == Hold::Free && self.readiness != Readiness::Ready
+    }
+
     /// False for one that is neither in the plan nor there any more.
     pub(super) fn is_listed(&self) -> bool {
         self.fate != Fate::Removed || self.state != State::Ended

@@ -77,6 +77,10 @@ impl Core {
         self.note(now, None, text.clone());
         self.tell(Level::Info, text, out);
         self.record_soon(now);
+        // Who is new may come after what was lost before.
+        for id in self.ids() {
+            self.end_if_it_waits_in_vain(id, now, out);
+        }
         self.end_if_nobody_is_left(now, out);
     }
 
@@ -207,7 +211,10 @@ impl Core {
                 out.push(Action::Forget(id));
                 self.end_if_nobody_is_left(now, out);
             }
-            Fate::Replaced(spec) if self.shutdown.is_none() => self.install(id, *spec, out),
+            Fate::Replaced(spec) if self.shutdown.is_none() => {
+                self.install(id, *spec, out);
+                self.end_if_it_waits_in_vain(id, now, out);
+            }
             Fate::Replaced(_) => {}
         }
         true
@@ -282,6 +289,45 @@ mod tests {
         assert_eq!(bench.asked(), [Action::Spawn(ProgramId(1))]);
         bench.ends(1, 0, GroupState::Empty);
         assert_eq!(bench.asked(), [Action::Spawn(ProgramId(2))]);
+    }
+
+    #[test]
+    fn what_is_new_does_not_wait_for_what_is_lost() {
+        let bad = plan::Program { oneshot: true, ..program("bad") };
+        let mut bench = Bench::new(vec![program("a"), bad.clone()]);
+        bench.ends(1, 1, GroupState::Empty);
+        let after = |name: &str, id| plan::Program { after: vec![ProgramId(id)], ..program(name) };
+        reload(&mut bench, vec![program("a"), bad, after("c", 1), after("d", 2)]);
+        assert_eq!((&bench.program(2).state, &bench.program(3).state), (&State::Ended, &State::Ended));
+        bench.ends(0, 0, GroupState::Empty);
+        assert!(bench.core.is_finished());
+    }
+
+    #[test]
+    fn what_is_new_and_comes_after_what_is_lost_may_end_everything() {
+        let bad = plan::Program { oneshot: true, ..program("bad") };
+        let mut bench = Bench::new(vec![program("a"), bad.clone()]);
+        bench.ends(1, 1, GroupState::Empty);
+        let on_failure = plan::OnFailure::Shutdown;
+        let new = plan::Program { after: vec![ProgramId(1)], on_failure, ..program("c") };
+        reload(&mut bench, vec![changed("a"), bad, new]);
+        let shutdown = bench.core.shutdown().unwrap();
+        assert_eq!(shutdown.reason, crate::core::shutdown::Reason::ProgramFailed(ProgramId(2)));
+        assert_eq!(bench.told_to_stop(), [0]);
+    }
+
+    #[test]
+    fn what_has_changed_does_not_come_back_without_what_it_comes_after() {
+        let after = |name: &str| plan::Program { after: vec![ProgramId(0)], ..changed(name) };
+        let mut bench = Bench::new(vec![program("db"), after("web"), program("other")]);
+        bench.ends(0, 1, GroupState::Empty);
+        let web = plan::Program { success_codes: vec![0, 9], ..after("web") };
+        reload(&mut bench, vec![program("db"), web, program("other")]);
+        assert_eq!(bench.told_to_stop(), [1]);
+        bench.ends(1, 0, GroupState::Empty);
+        assert_eq!(bench.program(1).state, State::Ended);
+        let last = bench.core.timeline().entries().last().unwrap();
+        assert_eq!((last.program, last.event.as_str()), (Some(ProgramId(1)), "not started: db is missing"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::children::Child;
 use super::event::{SpawnFailure, SpawnFailureKind};
 use super::plan::{Kind, ProgramId};
 use super::process::Pid;
-use super::program::{Fate, Hold, Readiness, State};
+use super::program::{Fate, Hold, State};
 use super::{Core, timeline};
 use log::Level;
 use std::time::Duration;
@@ -190,27 +190,13 @@ impl Core {
         while let Some(missing) = waiting_for.pop() {
             for dependent in self.order.dependents(missing).to_vec() {
                 if matches!(self.programs[dependent].state, State::Waiting { .. }) {
-                    self.give_up(dependent);
-                    let event = format!("{}{} is missing", timeline::NOT_STARTED, self.name(missing));
-                    self.note(now, Some(dependent), event);
-                    let text = format!(
-                        "not started: it comes after {}, which will not be ready",
-                        self.name(missing)
-                    );
-                    self.say(Level::Error, dependent, &text, out);
+                    self.give_up_without(dependent, missing, now, out);
                     waiting_for.push(dependent);
                     told.push(dependent);
                 }
             }
         }
         told
-    }
-
-    /// True for a program that will not come back and was not ready, so that nobody can come after it. What it has left
-    /// behind may still be there.
-    pub(super) fn is_lost(&self, id: ProgramId) -> bool {
-        let program = &self.programs[id];
-        program.has_no_future() && program.hold == Hold::Free && program.readiness != Readiness::Ready
     }
 
     /// What a program comes after may be gone for good before its turn comes again.
@@ -220,15 +206,24 @@ impl Core {
         now: Moment,
         out: &mut Vec<Action>,
     ) -> bool {
-        let Some(lost) = self.plan.programs[id].after.iter().copied().find(|d| self.is_lost(*d)) else {
+        let mut after = self.plan.programs[id].after.iter().copied();
+        let Some(lost) = after.find(|before| self.programs[*before].is_lost()) else { return false };
+        if !matches!(self.programs[id].state, State::Waiting { .. }) {
             return false;
-        };
-        let again = if self.programs[id].started_at.is_some() { "restarted" } else { "started" };
-        let text = format!("not {again}: it comes after {}, which will not be ready", self.name(lost));
-        self.say(Level::Error, id, &text, out);
-        self.give_up(id);
+        }
+        self.give_up_without(id, lost, now, out);
         self.ended_for_good(id, now, out);
         true
+    }
+
+    fn give_up_without(&mut self, id: ProgramId, lost: ProgramId, now: Moment, out: &mut Vec<Action>) {
+        self.give_up(id);
+        let lost = self.name(lost);
+        let event = format!("{}{lost} is missing", timeline::NOT_STARTED);
+        let again = if self.programs[id].started_at.is_some() { "restarted" } else { "started" };
+        let text = format!("not {again}: it comes after {lost}, which will not be ready");
+        self.note(now, Some(id), event);
+        self.say(Level::Error, id, &text, out);
     }
 
     /// Ends a program that never ran.

@@ -19,7 +19,7 @@ pub const STOPPED: &str = "stopped";
 pub const SECOND_SIGNAL: &str = "a second signal: now";
 /// A program could not be started.
 pub const COULD_NOT_START: &str = "could not start";
-/// Why a program was never started comes after this.
+/// Why a program was never started, or not again, comes after this.
 pub const NOT_STARTED: &str = "not started: ";
 /// A program has ended, and tmux could not tell how.
 pub const ENDED_SOMEHOW: &str = "ended; nobody knows how";

@@ -209,7 +209,8 @@ fn about_life(record: &Record, program: &Program) -> Option<Advice> {
             .map(|entry| entry.event.as_str())
     };
     if let Some(missing) = of_it().find_map(|event| event.strip_prefix(NOT_STARTED)) {
-        return Some(format!("{name} was never started: {missing}, and it comes after that.").into());
+        let how = if program.started_at.is_some() { "was not started again" } else { "was never started" };
+        return Some(format!("{name} {how}: {missing}, and it comes after that.").into());
     }
     if of_it().any(|event| event == COULD_NOT_START) {
         return Some(format!("{name} could not be started.").into());

@@ -184,7 +184,7 @@ impl Runtime {
         let plan = self
             .read_again()
             .map_err(|wrong| wrong.join("\n") + "\nnothing was taken over; everything goes on as it was")?;
-        let before = waiting::to_start(&self.core);
+        let before = waiting::beginners(&self.core);
         self.handle(Event::Reloaded(Box::new(plan)), now);
         // What the core has just noted about it.
         let told = self.core.timeline().entries().filter(|entry| entry.program.is_none()).last();

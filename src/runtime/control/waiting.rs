@@ -32,10 +32,10 @@ pub(super) fn line(outcome: &Outcome) -> String {
 }
 
 impl Wait {
-    /// For a reload that has just been; these had to start before it already.
-    pub(super) fn reloaded(core: &Core, told: String, before: &[(ProgramId, String)], now: Moment) -> Self {
-        let new = to_start(core).into_iter().filter(|program| !before.contains(program)).collect();
-        Self::Reloaded(told, new, now)
+    /// For a reload that has just been; of these it was so before it already.
+    pub(super) fn reloaded(core: &Core, told: String, before: &[Beginner], now: Moment) -> Self {
+        let new = beginners(core).into_iter().filter(|beginner| !before.contains(beginner));
+        Self::Reloaded(told, new.map(|beginner| (beginner.id, beginner.name)).collect(), now)
     }
 
     /// `None`: it has to be waited for.
@@ -56,14 +56,24 @@ impl Wait {
     }
 }
 
-/// Those who are to start, or have not come further. Nobody waits for a server but those who live in it.
-pub(super) fn to_start(core: &Core) -> Vec<(ProgramId, String)> {
-    let is_to_start = |program: &Program| {
-        matches!(program.fate, Fate::Replaced(_))
-            || matches!(program.state, State::Waiting { .. } | State::Starting { .. })
+/// One that is to start, or has not come further.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Beginner {
+    id: ProgramId,
+    name: String,
+    is_given_up: bool,
+}
+
+/// Nobody waits for a server but those who live in it.
+pub(super) fn beginners(core: &Core) -> Vec<Beginner> {
+    let beginner = |(id, spec, program): (ProgramId, &plan::Program, &Program)| {
+        let is_given_up = program.state == State::Ended && program.started_at.is_none();
+        let is_to_start = matches!(program.fate, Fate::Replaced(_))
+            || matches!(program.state, State::Waiting { .. } | State::Starting { .. });
+        let is_one = !spec.is_server() && (is_to_start || is_given_up);
+        is_one.then(|| Beginner { id, name: spec.name.clone(), is_given_up })
     };
-    let all = core.programs().filter(|(_, spec, program)| !spec.is_server() && is_to_start(program));
-    all.map(|(id, spec, _)| (id, spec.name.clone())).collect()
+    core.programs().filter_map(beginner).collect()
 }
 
 /// The place may be another program's by now.
@@ -160,14 +170,9 @@ fn survivor_before<'a>(core: &'a Core, spec: &plan::Program) -> Option<&'a str> 
     one_before(core, spec, is_survivor)
 }
 
-/// True for a program that waits, directly or not, for one that somebody has stopped or that has failed for good: nobody can
-/// tell when that is started.
+/// True for a program that waits, directly or not, for one that somebody has stopped: nobody can tell when that is started.
 fn is_held_up(core: &Core, id: ProgramId) -> bool {
-    let is_down = |program: &Program| {
-        program.hold == Hold::Stopped
-            || (program.state == State::Ended && program.readiness != Readiness::Ready)
-    };
-    one_before(core, &core.plan().programs[id], is_down).is_some()
+    one_before(core, &core.plan().programs[id], |program| program.hold == Hold::Stopped).is_some()
 }
 
 /// One of this kind that it waits for, directly or not.
@@ -294,7 +299,8 @@ mod tests {
         let pid = Pid::new(100).unwrap();
         let ended = Event::Reaped(vec![Reaped { pid, exit: Exit::Code(3) }]);
         let lost = [ended, Event::Group(FIRST, GroupState::Empty), reload()];
-        assert_eq!(outcomes(lost, &reloaded)[0], Some(Ok("read again".to_owned())));
+        let why = "read again\napi: never started: what it comes after is missing";
+        assert_eq!(outcomes(lost, &reloaded)[0], Some(Err(why.to_owned())));
         let restart = Event::Asked(Command::Restart(FIRST));
         assert_eq!(outcomes([restart, reload()], &reloaded)[0], None);
     }

@@ -6,7 +6,7 @@ use crate::core::Core;
 use crate::core::action::{Action, Target};
 use crate::core::plan::ProgramId;
 use crate::core::process::{Pgid, Pid};
-use crate::core::program::{Program, State};
+use crate::core::program::{Fate, Program, State};
 use crate::core::signal::Signal;
 use crate::core::simulation::fake_kernel::{FakeKernel, Origin, Process};
 
@@ -75,8 +75,9 @@ impl Checker {
         let (Some(program), spec) = (core.program(id), &core.plan().programs[id.0]) else { return Ok(()) };
         // Only the first step of one that had to be stopped; what others left behind is not waited for.
         let is_first = program.taken.len() == 1 && !is_begun(&self.rules.before[id.0]);
-        // One that was stopped by itself, for a fault, was so before.
-        let is_alone = core.shutdown().is_none() || self.by_itself.contains(&id);
+        // One that was stopped by itself, for a fault, was so before; and whoever left by a reload that began the shutdown.
+        let is_leaving = program.fate != Fate::Stays && !self.rules.was_stopping;
+        let is_alone = core.shutdown().is_none() || self.by_itself.contains(&id) || is_leaving;
         let is_late = self.ends_at(core).is_some_and(|end| end <= kernel.now);
         if !is_first || self.model.is_now() || is_alone || is_late {
             return Ok(());

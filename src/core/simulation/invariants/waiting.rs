@@ -151,13 +151,16 @@ fn check_starts_deadline(core: &Core, deadline: Option<Moment>, now: Moment) -> 
     }
     let is_ready = |id: &ProgramId| core.program(*id).is_some_and(Program::is_ready_for_others);
     for (id, spec, program) in core.programs() {
+        let is_lost = |id: &ProgramId| core.program(*id).is_some_and(Program::is_lost);
+        let is_waiting = matches!(program.state, State::Waiting { .. });
+        ensure!(!is_waiting || !spec.after.iter().any(is_lost), "{} waits for what is lost", spec.name);
         let is_ready = spec.after.iter().all(is_ready);
         // Somebody who leaves by a reload is in its tmux session.
         let is_in_the_way = |(other, known, state): (ProgramId, &plan::Program, &Program)| {
             other != id && known.is_in_session_of(spec) && state.is_in_use() && !state.is_over()
         };
         let is_free = !spec.is_agent() || !core.programs().any(is_in_the_way);
-        if matches!(program.state, State::Waiting { .. }) && is_ready && is_free {
+        if is_waiting && is_ready && is_free {
             let longest = LONGEST_RETRY.max(spec.backoff.max);
             let is_soon = deadline.is_some_and(|at| at <= now + longest);
             ensure!(is_soon, "{} waits for its start until {deadline:?}", spec.name);
