@@ -3,7 +3,8 @@
 //! - *Stop* a program: first those that come after it, then itself, each by its cascade. It stays stopped until somebody
 //!   starts it, whatever its policy says, and its end is no failure and not the fleet's end; only a main program's is.
 //! - *Start* one, and first what it comes after where that is stopped or has failed. Its restarts count from nothing again.
-//! - *Restart* one: it is stopped and started at once; those that come after it stop before it and come back.
+//! - *Restart* one: it is stopped and started at once; those that come after it stop before it and come back. What they come
+//!   after is started as well where it is stopped or has failed.
 //! - *Add* one that is in no file, and *remove* such a one. It outlives a reload, unless the file then knows its name.
 //!
 //! Once a shutdown has begun, only signals are still sent.
@@ -16,6 +17,7 @@ use super::program::{Fate, Hold, Program, Readiness, Restarting, State};
 use super::signal::Signal;
 use super::{Core, complete_cascade};
 use log::Level;
+use std::collections::BTreeSet;
 
 /// Programs that were added and not removed.
 const MOST_ADDED: usize = 1000;
@@ -49,13 +51,25 @@ impl Core {
         }
         match command {
             Command::Stop(_) | Command::Signal(..) => None,
-            Command::Start(id) | Command::Restart(id) => self.objection_to_start(*id),
+            Command::Restart(id) if self.programs[*id].is_there() => {
+                self.objection_to_start(*id, self.come_again_with(*id))
+            }
+            Command::Start(id) | Command::Restart(id) => self.objection_to_start(*id, vec![*id]),
             Command::Add(spec) => self.objection_to_adding(spec),
             Command::Remove(id) => self.objection_to_removal(*id),
         }
     }
 
-    fn objection_to_start(&self, id: ProgramId) -> Option<String> {
+    /// These start with it.
+    fn objection_to_start(&self, id: ProgramId, mut all: Vec<ProgramId>) -> Option<String> {
+        let mut missing = BTreeSet::new();
+        while let Some(id) = all.pop() {
+            all.extend(self.missing_before(id).filter(|before| missing.insert(*before)));
+        }
+        std::iter::once(id).chain(missing).find_map(|id| self.why_it_cannot_start(id))
+    }
+
+    fn why_it_cannot_start(&self, id: ProgramId) -> Option<String> {
         let Program { state, fate, .. } = &self.programs[id];
         match (state, fate) {
             (_, Fate::Removed) => Some(format!("{} is being removed", self.name(id))),
@@ -64,6 +78,15 @@ impl Core {
             }
             _ => None,
         }
+    }
+
+    /// What has to be started for a program to start: what it comes after, where that is stopped or has failed.
+    fn missing_before(&self, id: ProgramId) -> impl Iterator<Item = ProgramId> {
+        let is_missing = |before: &ProgramId| {
+            let program = &self.programs[*before];
+            program.is_lost() || program.hold == Hold::Stopped
+        };
+        self.plan.programs[id].after.iter().copied().filter(is_missing)
     }
 
     fn objection_to_adding(&self, spec: &plan::Program) -> Option<String> {
@@ -162,28 +185,33 @@ impl Core {
         self.note(now, Some(id), if hold == Hold::Again { "asked to restart" } else { "asked to stop" });
     }
 
+    /// Those that stop for the restart of a program that is there, each before what it comes after. Not those that somebody
+    /// has stopped, nor those that wait anyway: they come when it is ready.
+    fn come_again_with(&self, id: ProgramId) -> Vec<ProgramId> {
+        let comes_again = |other: &ProgramId| {
+            let program = &self.programs[*other];
+            *other == id || program.group().is_some() && program.hold == Hold::Free
+        };
+        self.dependents_first(id).into_iter().filter(comes_again).collect()
+    }
+
     fn restart(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
         self.say(Level::Info, id, "restarting it: somebody asked", out);
-        for dependent in self.dependents_first(id) {
-            let program = &self.programs[dependent];
-            // Those that somebody has stopped stay so, and those that wait anyway come when it is ready.
-            if dependent == id || program.group().is_some() && program.hold == Hold::Free {
-                self.hold(dependent, Hold::Again, now);
-            }
+        for again in self.come_again_with(id) {
+            self.start_what_is_missing_before(again, now, out);
+            self.hold(again, Hold::Again, now);
+        }
+    }
+
+    fn start_what_is_missing_before(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
+        let missing: Vec<ProgramId> = self.missing_before(id).collect();
+        for id in missing {
+            self.start(id, now, out);
         }
     }
 
     fn start(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
-        if matches!(self.programs[id].state, State::Survived { .. }) {
-            // What it needs would be started for nothing.
-            return;
-        }
-        for dependency in self.plan.programs[id].after.clone() {
-            let program = &self.programs[dependency];
-            if program.is_lost() || program.hold == Hold::Stopped {
-                self.start(dependency, now, out);
-            }
-        }
+        self.start_what_is_missing_before(id, now, out);
         let program = &mut self.programs[id];
         match &mut program.state {
             State::Ended => {
@@ -480,6 +508,31 @@ mod tests {
             bench.at(1);
             assert_eq!((bench.program(0).leader().is_some(), bench.starts(1)), (true, 1), "{group:?}");
         }
+    }
+
+    #[test]
+    fn a_restart_starts_what_is_missing_as_well() {
+        let third = plan::Program { after: vec![FIRST, ProgramId(2)], ..restarted("third") };
+        let mut bench = Bench::new(vec![restarted("first"), third, program("lost")]);
+        bench.ends(2, 1, GroupState::Empty);
+        ask(&mut bench, Command::Restart(FIRST));
+        assert_eq!(bench.told_to_stop(), [1]);
+        assert!(bench.program(2).leader().is_some());
+        bench.ends(1, 0, GroupState::Empty);
+        bench.ends(0, 0, GroupState::Empty);
+        bench.at(1);
+        assert!(bench.program(1).leader().is_some());
+    }
+
+    #[test]
+    fn nothing_is_started_that_would_wait_for_what_has_survived() {
+        let mut bench = Bench::new(vec![restarted("first"), program("lost"), program("other")]);
+        ask(&mut bench, Command::Add(Box::new(plan::Program { after: vec![ProgramId(1)], ..program("z") })));
+        let pgid = bench.program(1).leader().unwrap().group();
+        bench.ends(1, 1, GroupState::Empty);
+        bench.core.programs[ProgramId(1)].state = State::Survived { leader: None, pgid };
+        let why = bench.core.objection(&Command::Restart(ProgramId(3)));
+        assert_eq!(why.as_deref(), Some("lost is still there after SIGKILL; it cannot be started"));
     }
 
     #[test]

@@ -129,7 +129,9 @@ impl Model {
                     }
                 }
             }
-            Event::Asked(command) if self.reason.is_none() => self.asked_by_hand(command, around),
+            Event::Asked(command) if self.reason.is_none() && !self.is_refused(command, around) => {
+                self.asked_by_hand(command, around);
+            }
             _ => {}
         }
     }
@@ -212,6 +214,47 @@ impl Model {
         is_over && self.holds[id.0] == Hold::Free && around.before[id.0].readiness != Readiness::Ready
     }
 
+    /// What it comes after, directly or not, cannot be started: even SIGKILL has not ended it.
+    fn is_refused(&self, command: &Command, around: Circumstances) -> bool {
+        let mut starting = match *command {
+            Command::Start(id) => vec![id],
+            Command::Restart(id) => self.restarted_with(id, around),
+            _ => return false,
+        };
+        let mut seen = Vec::new();
+        while let Some(id) = starting.pop() {
+            for before in self.missing_before(id, around) {
+                if matches!(around.before[before.0].state, State::Survived { .. }) {
+                    return true;
+                }
+                if !seen.contains(&before) {
+                    seen.push(before);
+                    starting.push(before);
+                }
+            }
+        }
+        false
+    }
+
+    /// A program that is there takes along those that come after it.
+    fn restarted_with(&self, id: ProgramId, around: Circumstances) -> Vec<ProgramId> {
+        if !around.before[id.0].is_there() {
+            return vec![id];
+        }
+        let mut with = dependents_and(id, around.plan);
+        with.retain(|other| {
+            let is_there = around.before[other.0].group().is_some();
+            *other == id || is_there && self.holds[other.0] == Hold::Free
+        });
+        with
+    }
+
+    fn missing_before(&self, id: ProgramId, around: Circumstances) -> Vec<ProgramId> {
+        let is_missing =
+            |before: &ProgramId| self.is_lost(*before, around) || self.holds[before.0] == Hold::Stopped;
+        around.plan.programs[id.0].after.iter().copied().filter(is_missing).collect()
+    }
+
     fn asked_by_hand(&mut self, command: &Command, around: Circumstances) {
         match *command {
             Command::Stop(id) => {
@@ -233,11 +276,11 @@ impl Model {
                     self.start_by_hand(id, around);
                 }
                 State::Running { .. } | State::Leaderless { .. } | State::Stopping { .. } => {
-                    for other in dependents_and(id, around.plan) {
-                        let is_there = around.before[other.0].group().is_some();
-                        if other == id || is_there && self.holds[other.0] == Hold::Free {
-                            self.come_again(other.0);
+                    for again in self.restarted_with(id, around) {
+                        for missing in self.missing_before(again, around) {
+                            self.start_by_hand(missing, around);
                         }
+                        self.come_again(again.0);
                     }
                 }
             },
@@ -250,10 +293,8 @@ impl Model {
         if matches!(before.state, State::Survived { .. }) {
             return;
         }
-        for dependency in &around.plan.programs[id.0].after {
-            if self.is_lost(*dependency, around) || self.holds[dependency.0] == Hold::Stopped {
-                self.start_by_hand(*dependency, around);
-            }
+        for missing in self.missing_before(id, around) {
+            self.start_by_hand(missing, around);
         }
         match before.state {
             State::Ended => self.begin_anew(id.0),
