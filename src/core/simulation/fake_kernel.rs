@@ -50,7 +50,7 @@ pub(super) struct FakeKernel {
     pub(super) processes: BTreeMap<i32, Process>,
     /// What became of the group of each program that was started.
     pub(super) stories: BTreeMap<ProgramId, Story>,
-    /// Who was there at the last look.
+    /// Who was there at the last look, or was found since.
     pub(super) seen: BTreeSet<i32>,
     /// What was reaped by runinit.
     pub(super) reaped: ReapCount,
@@ -92,7 +92,7 @@ pub(super) struct Process {
     /// A signal that it does not catch ends it.
     pub(super) is_dying: bool,
     pub(super) born: Moment,
-    /// It has the number of somebody who was there at the last look.
+    /// It has the number of somebody who was there at the last look, or was found since.
     pub(super) is_double: bool,
     /// Since when it has not been in the group of a program that it came from.
     pub(super) stray_since: Moment,

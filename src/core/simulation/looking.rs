@@ -61,13 +61,15 @@ impl FakeKernel {
     }
 
     /// As `os::members::escapees`.
-    pub(super) fn seek(&self, programs: &[ProgramId]) -> Vec<(ProgramId, Vec<Other>)> {
+    pub(super) fn seek(&mut self, programs: &[ProgramId]) -> Vec<(ProgramId, Vec<Other>)> {
         let of = |id: &ProgramId| {
             let alive = self.ours().filter(|process| !process.is_zombie());
             let escaped = alive.filter(|process| self.escaped_from(process) == Some(*id));
             (*id, escaped.filter_map(|process| process.as_other(Some(*id))).collect())
         };
-        programs.iter().map(of).collect()
+        let found: Vec<(ProgramId, Vec<Other>)> = programs.iter().map(of).collect();
+        self.seen.extend(found.iter().flat_map(|(_, others)| others).map(|other| other.pid.number()));
+        found
     }
 
     /// True if somebody who has left the group of a program lives and can be found.
