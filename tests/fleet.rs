@@ -524,6 +524,22 @@ fn a_failure_can_shut_the_fleet_down_with_its_code() -> Tested {
 }
 
 #[test]
+fn a_command_that_is_just_being_written_is_tried_again() -> Tested {
+    let stage = Stage::new(Place::Below)?;
+    let command = stage.copy("/bin/true", "command", 0o755)?;
+    let writer = std::fs::OpenOptions::new().append(true).open(&command).map_err(|e| e.to_string())?;
+    let text = format!("[[program]]\nname = 'new'\ncommand = ['{}']\n", command.display());
+    let mut running = start(stage, &text, &[], &[])?;
+    let warning = "new: cannot run";
+    running.wait_for("a warning", || running.stderr().contains(warning))?;
+    ensure!(running.stderr().contains("Text file busy; trying again"), "{}", running.stderr());
+    drop(writer);
+    running.end_with(0)?;
+    ensure!(running.record()?.program("new")?.number("exit.code")? == 0, "{:?}", running.record());
+    Ok(())
+}
+
+#[test]
 fn one_program_that_cannot_run_does_not_stop_the_others() -> Tested {
     let text = "[[program]]\nname = 'bad'\ncommand = ['/no/such/command']\n".to_owned() + &polite("good", "");
     let mut running = fleet(Place::Below, &text, &[], &[])?;

@@ -138,8 +138,17 @@ pub enum SpawnFailureKind {
     NotFound,
     /// The command exists but cannot be run: 126.
     NotExecutable,
-    /// The system has no room for a process now (EAGAIN, ENOMEM, EMFILE): worth another try.
+    /// The command is just being written (ETXTBSY, execve(2)): 126.
+    Busy,
+    /// The system has no room for a process now (EAGAIN, ENOMEM, EMFILE).
     NoRoom,
+}
+
+impl SpawnFailureKind {
+    /// True for what may pass: worth another try.
+    pub fn is_passing(self) -> bool {
+        matches!(self, Self::Busy | Self::NoRoom)
+    }
 }
 
 /// Whether anything of a process group is left.

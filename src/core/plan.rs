@@ -103,7 +103,7 @@ impl Plan {
 pub fn shell_code(failure: &SpawnFailure) -> i32 {
     match failure.kind {
         SpawnFailureKind::NotFound => 127,
-        SpawnFailureKind::NotExecutable => 126,
+        SpawnFailureKind::NotExecutable | SpawnFailureKind::Busy => 126,
         SpawnFailureKind::NoRoom => 111,
     }
 }

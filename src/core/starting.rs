@@ -3,7 +3,7 @@
 use super::action::Action;
 use super::budget::Moment;
 use super::children::Child;
-use super::event::{SpawnFailure, SpawnFailureKind};
+use super::event::SpawnFailure;
 use super::plan::{Kind, ProgramId};
 use super::process::Pid;
 use super::program::{Fate, Hold, State};
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// Starts in one round of the loop, so that a large fleet's start leaves signals waiting no longer than this.
 pub(super) const STARTS_PER_ROUND: usize = 16;
-/// When the system has no room for a process (EAGAIN, ENOMEM), the first retry comes after this; each later one after
+/// When the system has no room for a process, or the command is just being written, the first retry comes after this; each later one after
 /// twice as long.
 const FIRST_RETRY: Duration = Duration::from_millis(10);
 /// No retry waits longer than this.
@@ -21,7 +21,7 @@ const LONGEST_RETRY: Duration = Duration::from_secs(1);
 /// When all have started the record is written, but not before the last of them had time to become the program that it is:
 /// until then it may wait for the same processor.
 const RECORD_AFTER_START: Duration = Duration::from_millis(3);
-/// A start that found no room this often has failed: some eight seconds.
+/// A start that was put off this often has failed: some eight seconds.
 const TRIES: u32 = 14;
 
 impl Core {
@@ -104,13 +104,11 @@ impl Core {
                 self.give_up(id);
             }
             // Others wait for it to be over.
-            Err(failure) if failure.kind == SpawnFailureKind::NoRoom && self.shutdown.is_some() => {
+            Err(failure) if failure.kind.is_passing() && self.shutdown.is_some() => {
                 self.give_up(id);
             }
             Err(failure)
-                if failure.kind == SpawnFailureKind::NoRoom
-                    && tries + 1 < TRIES
-                    && self.programs[id].hold == Hold::Free =>
+                if failure.kind.is_passing() && tries + 1 < TRIES && self.programs[id].hold == Hold::Free =>
             {
                 let wait = FIRST_RETRY.saturating_mul(1 << tries.min(16)).min(LONGEST_RETRY);
                 self.programs[id].state = State::Waiting { not_before: now + wait, tries: tries + 1 };
@@ -238,7 +236,7 @@ mod tests {
     use super::*;
     use crate::core::action::Target;
     use crate::core::budget::Budget;
-    use crate::core::event::{Event, GroupState, Notice, Received};
+    use crate::core::event::{Event, GroupState, Notice, Received, SpawnFailureKind};
     use crate::core::plan::{Plan, Program};
     use crate::core::policy::{Ready, ReadyBy};
     use crate::core::signal::Signal;

@@ -147,12 +147,14 @@ fn explain(launch: &Launch, failure: Option<BirthFailure>, errno: Errno) -> Spaw
     SpawnFailure { kind, errno: errno as i32, message }
 }
 
-/// What it means for a start that something it needs was refused: what there is no room for now may find some soon.
+/// What it means for a start that something it needs was refused: what there is no room for now may find some soon, and what
+/// is just being written may be whole soon.
 pub fn kind_of(errno: Errno) -> SpawnFailureKind {
     match errno {
         Errno::EAGAIN | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE | Errno::ENOSPC | Errno::EDQUOT => {
             SpawnFailureKind::NoRoom
         }
+        Errno::ETXTBSY => SpawnFailureKind::Busy,
         _ => SpawnFailureKind::NotExecutable,
     }
 }

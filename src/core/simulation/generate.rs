@@ -92,7 +92,12 @@ fn passes(random: &mut Random, plan: &Plan, mood: Mood) -> Vec<Option<Rc<Life>>>
 }
 
 fn script(random: &mut Random, program: &Program, id: ProgramId, mood: Mood) -> Script {
-    let kinds = [SpawnFailureKind::NotFound, SpawnFailureKind::NotExecutable, SpawnFailureKind::NoRoom];
+    let kinds = [
+        SpawnFailureKind::NotFound,
+        SpawnFailureKind::NotExecutable,
+        SpawnFailureKind::Busy,
+        SpawnFailureKind::NoRoom,
+    ];
     let failure = random.chance(6).then(|| (random.pick(&[0, 0, 1, 2]), random.pick(&kinds)));
     let mut lives = Lives::new(random, mood);
     let mut stop_commands = std::collections::BTreeMap::new();

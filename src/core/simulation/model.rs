@@ -44,7 +44,7 @@ enum Fate {
     Missing,
 }
 
-/// A start that finds no room is tried this often.
+/// A start that is put off is tried this often.
 const TRIES: usize = 14;
 
 /// What the model is told besides the event.
@@ -99,7 +99,9 @@ impl Model {
             Event::Spawned(id, Err(failure)) => {
                 let is_tried_again = around.tries < TRIES && self.holds[id.0] == Hold::Free;
                 // In a shutdown it just does not start.
-                if failure.kind == SpawnFailureKind::NoRoom && (is_tried_again || self.reason.is_some()) {
+                if matches!(failure.kind, SpawnFailureKind::Busy | SpawnFailureKind::NoRoom)
+                    && (is_tried_again || self.reason.is_some())
+                {
                     if self.reason.is_none() && self.waits_in_vain(id.0, around) {
                         self.ended_for_good(id.0, Fate::Missing, false, around);
                     }
@@ -413,7 +415,7 @@ impl Model {
     fn own_code(&self, index: usize) -> Option<i32> {
         match self.fates[index] {
             Fate::Failed(SpawnFailureKind::NotFound) => Some(127),
-            Fate::Failed(SpawnFailureKind::NotExecutable) => Some(126),
+            Fate::Failed(SpawnFailureKind::NotExecutable | SpawnFailureKind::Busy) => Some(126),
             Fate::Failed(SpawnFailureKind::NoRoom) => Some(111),
             // It was killed, and even that did not end it in time.
             Fate::Alive(_) => Some(137),

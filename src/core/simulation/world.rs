@@ -257,7 +257,10 @@ impl World {
     fn step(&mut self, event: &Event, now: Moment, actions: &mut Vec<Action>) -> Verdict {
         let mut tries = 0;
         match event {
-            Event::Spawned(id, Err(SpawnFailure { kind: SpawnFailureKind::NoRoom, .. })) => {
+            Event::Spawned(
+                id,
+                Err(SpawnFailure { kind: SpawnFailureKind::Busy | SpawnFailureKind::NoRoom, .. }),
+            ) => {
                 let so_far = self.tries.entry(*id).or_default();
                 *so_far += 1;
                 tries = *so_far;
