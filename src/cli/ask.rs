@@ -91,9 +91,9 @@ impl Given {
             (_, "-c" | "--config") => self.config = Some(path(value()?, option)?),
             (_, "--timeout") => self.timeout = Some(timeout(&text(&value()?)?)?),
             (_, "--no-wait") if waits => self.no_wait = true,
-            ("status", "--json") => self.show = Some(Show::Json),
-            ("status", "--prometheus") => self.show = Some(Show::Prometheus),
-            ("status", "--watch") => self.show = Some(Show::Watch),
+            ("status", "--json") => self.show(Show::Json)?,
+            ("status", "--prometheus") => self.show(Show::Prometheus)?,
+            ("status", "--watch") => self.show(Show::Watch)?,
             ("logs", "-f" | "--follow") => self.follow = true,
             ("logs", "-n" | "--lines") => self.lines = Some(number(&text(&value()?)?)?),
             ("start", "--name") => self.set("name", text(&value()?)?.into()),
@@ -103,6 +103,13 @@ impl Given {
             ("start", "--stop") => self.set("stop", cascade(&text(&value()?)?)?),
             ("start", "--set") => self.set_key(&text(&value()?)?)?,
             _ => return Err(format!("unknown option {option}")),
+        }
+        Ok(())
+    }
+
+    fn show(&mut self, show: Show) -> Result<(), String> {
+        if self.show.replace(show).is_some_and(|other| other != show) {
+            return Err("one of --json, --prometheus and --watch at a time".to_owned());
         }
         Ok(())
     }
@@ -259,6 +266,7 @@ mod tests {
             ("stop web --timeout 0s", "longer than nothing"),
             ("stop web -- sleep", "takes no command"),
             ("health web", "takes no name"),
+            ("status --json --prometheus", "one of --json"),
             ("start --name x y -- a", "what is \"y\"?"),
             ("start -- a", "needs --name"),
             ("start --name x --env A -- a", "NAME=VALUE"),
