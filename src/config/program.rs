@@ -22,6 +22,7 @@ pub(super) const FROM_COMMAND_LINE: &str = "main";
 pub(super) struct Draft<'a> {
     pub(super) program: Program,
     pub(super) name_offset: usize,
+    pub(super) tmux_offset: usize,
     /// Where it says that it is the main program, if it does.
     pub(super) main_offset: Option<usize>,
     pub(super) after: Vec<(Value<'a>, &'a str)>,
@@ -101,13 +102,22 @@ fn settings<'a>(table: &mut Reader<'a>, is_default: bool) -> Draft<'a> {
     program.launch.output = table.read("output", output::read).unwrap_or_default();
     if program.is_agent() {
         // A default output is for those that have one. Everything else is a promise about this program too.
-        for (key, why) in tmux::refusals(|key| table.has(key) || key != "output" && table.has_anywhere(key)) {
+        let has = |key: &str| table.has(key) || key != "output" && table.has_anywhere(key);
+        for (key, why) in tmux::refusals(&program, has) {
             table.report.add(table.offset_of(key), why);
         }
         program.launch.output = Output::Inherit;
     }
     let after_is_default = !table.has("after");
-    Draft { program, name_offset: table.offset(), main_offset: None, after, after_is_default, identity }
+    Draft {
+        program,
+        name_offset: table.offset(),
+        tmux_offset: table.offset_of("tmux"),
+        main_offset: None,
+        after,
+        after_is_default,
+        identity,
+    }
 }
 
 fn name(value: Value<'_>) -> Option<&str> {

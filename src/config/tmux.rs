@@ -71,39 +71,37 @@ pub(super) fn section(value: Value<'_>) -> Option<Tmux> {
     Some(settings)
 }
 
-/// Gives each agent its server, and refuses what cannot be with tmux.
+/// Gives each agent its server, and refuses two of one session.
 pub(super) fn settle(report: &Report<'_>, drafts: &mut [Draft<'_>], settings: &Tmux) {
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
     for draft in drafts {
-        let offset = draft.name_offset;
-        let program = &mut draft.program;
-        let Kind::Agent(session) = &mut program.kind else { continue };
+        let offset = draft.tmux_offset;
+        let Kind::Agent(session) = &mut draft.program.kind else { continue };
         session.socket = settings.socket.clone();
         session.history = settings.history;
         if let Some(first) = places.insert(session.name.clone(), offset) {
             let line = report.line(first);
             let name = &session.name;
-            report.add(
-                offset,
-                format!("there are two sessions {name:?}; the first is that of the program on line {line}"),
-            );
-        }
-        if matches!(program.ready, Some(Ready { by: ReadyBy::Descriptor(_), .. })) {
-            let why = "\"ready\" cannot be \"fd\" with \"tmux\": a pane has no descriptor from runinit; \"notify\" works";
-            report.add(offset, why.to_owned());
-        }
-        if program.stop.iter().any(|step| matches!(step.action, StepAction::Stdin(_))) {
-            let why =
-                "a \"stdin\" step cannot be with \"tmux\": the program reads its terminal; use \"keys\"";
-            report.add(offset, why.to_owned());
+            report.add(offset, format!("there are two sessions {name:?}; the first is on line {line}"));
         }
     }
 }
 
-/// Why a key of the program's own table cannot be with tmux.
-pub(super) fn refusals(has: impl Fn(&str) -> bool) -> impl Iterator<Item = (&'static str, String)> {
+/// Which keys of an agent cannot be with tmux, and why.
+pub(super) fn refusals(
+    program: &Program,
+    has: impl Fn(&str) -> bool,
+) -> impl Iterator<Item = (&'static str, String)> {
     let given = NOT_WITH_TMUX.into_iter().filter(move |(key, _)| has(key));
-    given.map(|(key, why)| (key, format!("{key:?} cannot be with \"tmux\": {why}")))
+    let given = given.map(|(key, why)| (key, format!("{key:?} cannot be with \"tmux\": {why}")));
+    let hears_fd = matches!(program.ready, Some(Ready { by: ReadyBy::Descriptor(_), .. }));
+    let ready =
+        "\"ready\" cannot be \"fd\" with \"tmux\": a pane has no descriptor from runinit; \"notify\" works";
+    let is_written_to = program.stop.iter().any(|step| matches!(step.action, StepAction::Stdin(_)));
+    let stop = "a \"stdin\" step cannot be with \"tmux\": the program reads its terminal; use \"keys\"";
+    given
+        .chain(hears_fd.then(|| ("ready", ready.to_owned())))
+        .chain(is_written_to.then(|| ("stop", stop.to_owned())))
 }
 
 /// The server that agents live in is a program like any other, if it is runinit's own: all of them come after it.
@@ -198,10 +196,10 @@ mod tests {
                 "5:1: \"output\" cannot be with \"tmux\": what the program prints",
             ),
             (&format!("{AGENT}\nclear_env = true"), "5:1: \"clear_env\" cannot be with \"tmux\": a pane has"),
-            (&format!("{AGENT}\nready = {{ fd = 3 }}"), "2:1: \"ready\" cannot be \"fd\" with \"tmux\""),
+            (&format!("{AGENT}\nready = {{ fd = 3 }}"), "5:1: \"ready\" cannot be \"fd\" with \"tmux\""),
             (
                 &format!("{AGENT}\nstop = [{{ stdin = \"q\", wait = \"1s\" }}]"),
-                "2:1: a \"stdin\" step cannot be with \"tmux\"",
+                "5:1: a \"stdin\" step cannot be with \"tmux\"",
             ),
             (&format!("{AGENT}\nstop = [{{ keys = \" \", wait = \"1s\" }}]"), "5:18: \"keys\" holds no key"),
         ] {
@@ -209,7 +207,7 @@ mod tests {
             assert!(matches!(&found[..], [one] if one.contains(expected)), "{keys}: {found:?}");
         }
         let found = read(&(program("a", AGENT) + &program("b", AGENT))).unwrap_err();
-        assert!(found[0].contains("there are two sessions \"s\""), "{found:?}");
+        assert_eq!(found, ["f:8:1: there are two sessions \"s\"; the first is on line 4"]);
     }
 
     #[test]
