@@ -4,7 +4,7 @@ use crate::core::budget::Budget;
 use crate::core::confinement::{Identity, User};
 use crate::core::duration::ms;
 use crate::core::order::Order;
-use crate::core::plan::{Plan, Program, ProgramId, Stdin, Step, StepAction};
+use crate::core::plan::{KILL_WAIT, Plan, Program, ProgramId, Stdin, Step, StepAction, default_stop};
 use crate::core::share;
 use crate::hygiene;
 use humantime::format_duration;
@@ -99,7 +99,9 @@ fn cascade(steps: &[Step], budget: Budget) -> String {
     let mut parts: Vec<String> =
         steps.iter().map(|s| format!("{} ({})", action(&s.action), duration(s.wait))).collect();
     if !steps.iter().any(Step::is_kill) && budget != Budget::Forever {
-        parts.push("SIGKILL (implied)".to_owned());
+        // The default says so (README, `stop`); elsewhere the budget says how long.
+        let wait = if steps == default_stop() { duration(KILL_WAIT) } else { "implied".to_owned() };
+        parts.push(format!("SIGKILL ({wait})"));
     }
     parts.join(" -> ")
 }

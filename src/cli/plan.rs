@@ -203,9 +203,6 @@ fn fleet_plan(options: Options, fleet: Fleet) -> Plan {
             set_first_signal(&mut main.stop, signal);
         }
     }
-    if budget == Budget::Forever {
-        programs.iter_mut().for_each(Program::forget_default_kill);
-    }
     Plan {
         rewrite: options.rewrite,
         single_child: options.single_child,
@@ -244,8 +241,7 @@ mod tests {
     fn a_stop_signal_replaces_the_first_signal_and_keeps_its_wait() {
         let mut stop = default_stop();
         set_first_signal(&mut stop, Signal::QUIT);
-        assert_eq!(stop[0], Step::signal(Signal::QUIT, Duration::from_secs(5)));
-        assert_eq!(stop.len(), 2);
+        assert_eq!(stop, [Step::signal(Signal::QUIT, Duration::from_secs(5))]);
     }
 
     #[test]

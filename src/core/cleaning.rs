@@ -88,7 +88,7 @@ impl Cleaning {
 
 impl Core {
     /// Another plan has been taken over.
-    pub(super) fn reschedule_cleaning(&mut self, now: Moment) {
+    pub(super) fn reschedule_cleaning(&mut self, now: Moment, out: &mut Vec<Action>) {
         let every = self.plan.hygiene.as_ref().map(|hygiene| hygiene.every);
         let due = every.and_then(|every| now.checked_add(every));
         self.cleaning.next = match (self.cleaning.next, due) {
@@ -97,7 +97,11 @@ impl Core {
             (None, Some(_)) => Some(now),
             (_, None) => None,
         };
-        self.cleaning.last = if every.is_some() { Last::NotYet } else { Last::Over };
+        if every.is_some() {
+            self.cleaning.last = Last::NotYet;
+        } else {
+            self.stop_cleaning(out);
+        }
     }
 
     /// What is due about passes while programs run.
@@ -168,7 +172,7 @@ impl Core {
         }
     }
 
-    /// No time is left for it.
+    /// No time is left for it, or nobody wants it any more.
     pub(super) fn stop_cleaning(&mut self, out: &mut Vec<Action>) {
         self.kill_pass(out);
         self.cleaning.last = Last::Over;
@@ -246,6 +250,14 @@ mod tests {
     fn is_killed(bench: &mut Bench, pid: i32) -> bool {
         let group = Pid::new(pid).and_then(Pid::group).unwrap();
         bench.asked().contains(&Action::KillCommand(group))
+    }
+
+    #[test]
+    fn a_pass_that_nobody_wants_any_more_is_ended() {
+        let mut bench = bench(nine_seconds());
+        starts(&mut bench, 7);
+        bench.step(Event::Reloaded(Box::new(Plan::new(vec![program("p")], nine_seconds()))));
+        assert!(is_killed(&mut bench, 7));
     }
 
     #[test]

@@ -9,13 +9,13 @@
 //!
 //! Once a shutdown has begun, only signals are still sent.
 
+use super::Core;
 use super::action::Action;
-use super::budget::{Budget, Moment};
+use super::budget::Moment;
 use super::order::Order;
 use super::plan::{self, ProgramId};
 use super::program::{Fate, Hold, Program, Readiness, Restarting, State};
 use super::signal::Signal;
-use super::{Core, complete_cascade};
 use log::Level;
 use std::collections::BTreeSet;
 
@@ -94,11 +94,16 @@ impl Core {
             return Some(format!("it comes after {}, which is being removed", self.name(*leaving)));
         }
         let named = self.programs().find(|(_, known, _)| known.name == spec.name);
-        if let Some((_, _, program)) = named {
-            let is_replaceable = program.added && program.state == State::Ended;
-            return (!is_replaceable).then(|| format!("there is a program {:?} already", spec.name));
+        if let Some((id, _, program)) = named {
+            if !(program.added && program.state == State::Ended) {
+                return Some(format!("there is a program {:?} already", spec.name));
+            }
+            if let Some(after) = spec.after.iter().find(|after| self.comes_after(**after, id)) {
+                return Some(format!("it comes after {}, which comes after it", self.name(*after)));
+            }
         }
-        if let Some((_, other, _)) = self.programs().find(|(_, known, _)| known.is_in_session_of(spec)) {
+        let mut others = self.programs().filter(|(_, known, _)| known.name != spec.name);
+        if let Some((_, other, _)) = others.find(|(_, known, _)| known.is_in_session_of(spec)) {
             return Some(format!("{} is in that tmux session already", other.name));
         }
         let count = self.programs().filter(|(_, _, program)| program.added).count();
@@ -110,8 +115,11 @@ impl Core {
         if !self.programs[id].added {
             return Some(format!("{name} is in the configuration; take it out there and reload, or stop it"));
         }
-        let dependents = self.order.dependents(id);
-        let after = dependents.iter().find(|dependent| self.programs[**dependent].is_listed())?;
+        let is_to_stay = |dependent: &&ProgramId| {
+            let program = &self.programs[**dependent];
+            program.is_listed() && program.fate != Fate::Removed
+        };
+        let after = self.order.dependents(id).iter().find(is_to_stay)?;
         Some(format!("{} comes after {name}; remove that first", self.name(*after)))
     }
 
@@ -125,6 +133,7 @@ impl Core {
                 self.say(Level::Info, id, "stopping it: somebody asked", out);
                 for dependent in self.dependents_first(id) {
                     self.hold(dependent, Hold::Stopped, now);
+                    self.end_main_between_runs(dependent, now, out);
                 }
             }
             Command::Restart(id) if self.programs[id].is_there() => self.restart(id, now, out),
@@ -136,8 +145,8 @@ impl Core {
             Command::Add(spec) => self.add(*spec, now, out),
             Command::Remove(id) => {
                 self.say(Level::Info, id, "removed: somebody asked", out);
+                self.programs[id].leaves_after = self.in_the_way_of_leaving(id, &self.order);
                 self.remove(id, now, out);
-                self.order = Order::new(&self.plan.programs);
                 self.stop_leaving(now, out);
                 self.end_if_nobody_is_left(now, out);
             }
@@ -145,18 +154,15 @@ impl Core {
         self.record_soon(now);
     }
 
-    /// All that come after a program, directly or not, each before what it comes after; then the program itself.
-    fn dependents_first(&self, id: ProgramId) -> Vec<ProgramId> {
-        let mut found = vec![id];
-        let mut next = 0;
-        while let Some(&program) = found.get(next) {
-            next += 1;
-            let new: Vec<_> =
-                self.order.dependents(program).iter().filter(|d| !found.contains(d)).copied().collect();
-            found.extend(new);
-        }
+    /// All that come after a program, directly or not, the furthest first; then the program itself.
+    pub fn dependents_first(&self, id: ProgramId) -> Vec<ProgramId> {
+        let mut found: Vec<ProgramId> = std::iter::once(id).chain(self.order.all_after(id)).collect();
         found.reverse();
         found
+    }
+
+    fn comes_after(&self, id: ProgramId, other: ProgramId) -> bool {
+        id == other || self.order.all_after(other).any(|after| after == id)
     }
 
     /// Takes a program out of the hands of its policy. What is stopped already, and well, stays what it is.
@@ -190,7 +196,8 @@ impl Core {
     fn come_again_with(&self, id: ProgramId) -> Vec<ProgramId> {
         let comes_again = |other: &ProgramId| {
             let program = &self.programs[*other];
-            *other == id || program.group().is_some() && program.hold == Hold::Free
+            let is_to_stay = program.fate != Fate::Removed;
+            *other == id || program.is_there() && program.hold == Hold::Free && is_to_stay
         };
         self.dependents_first(id).into_iter().filter(comes_again).collect()
     }
@@ -229,6 +236,17 @@ impl Core {
                 program.restarting.planned = false;
             }
             State::Survived { .. } => {}
+        }
+    }
+
+    /// It would have been started again.
+    fn end_main_between_runs(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
+        let program = &self.programs[id];
+        let is_between = program.started_at.is_some()
+            && program.leader().is_none()
+            && !matches!(program.state, State::Starting { .. });
+        if self.plan.programs[id].main && program.hold == Hold::Stopped && is_between {
+            self.ended_for_good(id, now, out);
         }
     }
 
@@ -274,11 +292,8 @@ impl Core {
 
     /// True for a program that is to stop, when nobody who is to stop comes after it any more.
     pub(super) fn is_its_turn_by_hand(&self, id: ProgramId) -> bool {
-        let is_in_the_way = |dependent: &ProgramId| {
-            let program = &self.programs[*dependent];
-            program.hold != Hold::Free && program.is_there() && !program.is_over()
-        };
-        self.programs[id].hold != Hold::Free && !self.order.dependents(id).iter().any(is_in_the_way)
+        let is_in_the_way = |dependent: ProgramId| self.programs[dependent].is_going_by_hand();
+        self.programs[id].hold != Hold::Free && !self.order.all_after(id).any(is_in_the_way)
     }
 
     /// The leader of a program that is to stop has ended: no policy is asked. A main program's end is the fleet's.
@@ -306,11 +321,7 @@ impl Core {
         }
     }
 
-    fn add(&mut self, mut spec: plan::Program, now: Moment, out: &mut Vec<Action>) {
-        if self.plan.budget == Budget::Forever {
-            spec.forget_default_kill();
-        }
-        complete_cascade(&mut spec, self.plan.budget);
+    fn add(&mut self, spec: plan::Program, now: Moment, out: &mut Vec<Action>) {
         let Some(&place) = self.places(std::slice::from_ref(&spec)).first() else { return };
         let is_known = place.0 < self.programs.len() && self.programs[place].is_listed();
         if is_known {
@@ -337,6 +348,7 @@ mod tests {
     use super::super::bench::{Bench, program};
     use super::*;
     use crate::core::action::Target;
+    use crate::core::budget::Budget;
     use crate::core::event::{Event, GroupState};
     use crate::core::policy::Restart;
     use crate::core::shutdown::Reason;
@@ -587,6 +599,105 @@ mod tests {
         bench.ends(0, 3, GroupState::Empty);
         assert_eq!(bench.core.shutdown().unwrap().reason, Reason::MainExited);
         assert_eq!(bench.core.exit_code(), 3);
+    }
+
+    #[test]
+    fn a_main_program_that_is_stopped_between_two_runs_is_the_fleet_s_end_too() {
+        for group in [GroupState::Empty, GroupState::Alive] {
+            let main = plan::Program { main: true, ..restarted("main") };
+            let mut bench = Bench::new(vec![main, program("other")]);
+            bench.ends(0, 3, group);
+            assert!(bench.core.shutdown().is_none());
+            ask(&mut bench, Command::Stop(FIRST));
+            assert_eq!(bench.core.shutdown().unwrap().reason, Reason::MainExited);
+        }
+    }
+
+    #[test]
+    fn nobody_comes_after_itself_by_being_added_again() {
+        let mut bench = Bench::new(vec![program("first")]);
+        let added = |name: &str, after: &[usize]| {
+            let after = after.iter().copied().map(ProgramId).collect();
+            Command::Add(Box::new(plan::Program { after, ..program(name) }))
+        };
+        ask(&mut bench, added("x", &[]));
+        ask(&mut bench, added("y", &[1]));
+        ask(&mut bench, added("z", &[2]));
+        bench.ends(1, 0, GroupState::Empty);
+        for (after, who) in [(3, "z"), (2, "y")] {
+            let objection = bench.core.objection(&added("x", &[after]));
+            assert_eq!(objection, Some(format!("it comes after {who}, which comes after it")));
+        }
+        ask(&mut bench, added("x", &[0]));
+        assert!(bench.program(1).leader().is_some());
+    }
+
+    #[test]
+    fn what_is_added_again_is_in_nobody_s_session() {
+        let session = Session {
+            socket: Socket::parse(Socket::DEFAULT),
+            name: "s".to_owned(),
+            size: Session::SIZE,
+            history: 0,
+        };
+        let agent = |name: &str| plan::Program { kind: plan::Kind::Agent(session.clone()), ..program(name) };
+        let mut bench = Bench::new(vec![program("first"), agent("a")]);
+        ask(&mut bench, Command::Add(Box::new(program("x"))));
+        bench.ends(2, 0, GroupState::Empty);
+        let objection = bench.core.objection(&Command::Add(Box::new(agent("x"))));
+        assert_eq!(objection.as_deref(), Some("a is in that tmux session already"));
+    }
+
+    #[test]
+    fn one_that_has_ended_hides_nobody_who_comes_after_it() {
+        let once = plan::Program { oneshot: true, after: vec![FIRST], ..program("migrate") };
+        let api = plan::Program { after: vec![ProgramId(1)], ..program("api") };
+        let fleet = || Bench::new(vec![program("db"), once.clone(), api.clone()]);
+        let ask_to_stop = |bench: &mut Bench| ask(bench, Command::Stop(FIRST));
+        for stop in [ask_to_stop, |bench: &mut Bench| bench.signal(Signal::TERM)] {
+            let mut bench = fleet();
+            bench.ends(1, 0, GroupState::Empty);
+            stop(&mut bench);
+            assert_eq!(bench.told_to_stop(), [2]);
+            bench.ends(2, 0, GroupState::Empty);
+            bench.at(1);
+            assert_eq!(bench.told_to_stop(), [0]);
+        }
+    }
+
+    #[test]
+    fn a_restart_takes_the_daemons_of_those_that_come_after_it_along() {
+        let once = plan::Program { oneshot: true, after: vec![FIRST], ..program("once") };
+        let plan = plan::Plan::new(vec![program("db"), once], Budget::Within(Duration::from_secs(9)));
+        let mut bench = Bench::of(plan::Plan { marks_programs: true, ..plan });
+        bench.ends(1, 0, GroupState::Empty);
+        let daemon = crate::core::event::Other {
+            pid: crate::core::process::Pid::new(7).unwrap(),
+            pgid: None,
+            program: Some(ProgramId(1)),
+            command: String::new(),
+            state: 'S',
+        };
+        bench.step(Event::Sought(vec![(ProgramId(1), vec![daemon])]));
+        assert_eq!(bench.program(1).state, State::Leaderless { pgid: None });
+        ask(&mut bench, Command::Restart(FIRST));
+        assert_eq!(bench.program(1).hold, Hold::Again);
+        assert!(bench.told_to_stop().is_empty());
+    }
+
+    #[test]
+    fn whoever_leaves_is_waited_for_by_what_it_came_after() {
+        let mut bench = Bench::new(vec![program("db")]);
+        let api = plan::Program { after: vec![FIRST], ..program("api") };
+        ask(&mut bench, Command::Add(Box::new(api)));
+        bench.asked();
+        ask(&mut bench, Command::Remove(ProgramId(1)));
+        assert_eq!(bench.told_to_stop(), [1]);
+        ask(&mut bench, Command::Stop(FIRST));
+        assert!(bench.told_to_stop().is_empty());
+        bench.ends(1, 0, GroupState::Empty);
+        bench.at(1);
+        assert_eq!(bench.told_to_stop(), [0]);
     }
 
     #[test]

@@ -70,13 +70,13 @@ pub mod timeline;
 pub mod watchdog;
 
 use action::Action;
-use budget::{Budget, Moment};
+use budget::Moment;
 use children::{Child, Children};
 use cleaning::Cleaning;
 use event::Event;
 use log::Level;
 use order::Order;
-use plan::{Plan, ProgramId, Step};
+use plan::{Plan, ProgramId};
 use program::{Fate, Program, State};
 use shutdown::Shutdown;
 use signal::Signal;
@@ -126,11 +126,10 @@ pub struct ReapCount {
 }
 
 impl Core {
-    /// A core that has not started anything yet. Cascades without a SIGKILL get one, unless the budget is forever.
+    /// A core that has not started anything yet.
     pub fn new(mut plan: Plan) -> Self {
         let count = plan.programs.len();
         plan.programs.append(&mut plan.left);
-        let plan = complete(plan);
         let mut core = Self {
             order: Order::new(&plan.programs),
             programs: plan.programs.iter().map(|_| Program::new()).collect(),
@@ -269,7 +268,7 @@ impl Core {
             .min()
     }
 
-    /// What it was made from, with the cascades completed.
+    /// What it was made from.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
@@ -356,19 +355,5 @@ impl Core {
         if self.plan.keeps_record {
             self.record_due = Some(self.record_due.map_or(at, |due| due.min(at)));
         }
-    }
-}
-
-/// A plan in which every cascade ends with a SIGKILL, unless the budget is forever.
-fn complete(mut plan: Plan) -> Plan {
-    for program in &mut plan.programs {
-        complete_cascade(program, plan.budget);
-    }
-    plan
-}
-
-fn complete_cascade(program: &mut plan::Program, budget: Budget) {
-    if budget != Budget::Forever && !program.stop.iter().any(Step::is_kill) {
-        program.stop.push(Step::signal(Signal::KILL, stopping::KILL_WAIT));
     }
 }

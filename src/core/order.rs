@@ -1,6 +1,7 @@
 //! Who starts after whom, and so stops before whom.
 
 use super::plan::{Program, ProgramId};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// The dependencies of a fleet, in both directions.
@@ -47,6 +48,21 @@ impl Order {
         &self.dependents[id.0]
     }
 
+    /// All that come after a program, directly or not, those that do directly first.
+    pub fn all_after(&self, id: ProgramId) -> impl Iterator<Item = ProgramId> {
+        let mut next: VecDeque<ProgramId> = self.dependents(id).iter().copied().collect();
+        let mut seen = BTreeSet::new();
+        std::iter::from_fn(move || {
+            loop {
+                let id = next.pop_front()?;
+                if seen.insert(id) {
+                    next.extend(self.dependents(id));
+                    return Some(id);
+                }
+            }
+        })
+    }
+
     /// For each program, how long the chain of those that can only stop after it needs at most.
     pub fn time_after(&self, programs: &[Program], need: impl Fn(ProgramId) -> Duration) -> Vec<Duration> {
         let mut after = vec![Duration::ZERO; programs.len()];
@@ -77,6 +93,13 @@ mod tests {
         let order = Order::new(&fleet(&[&[2], &[0], &[]]));
         assert_eq!(order.dependencies_first, [ProgramId(2), ProgramId(0), ProgramId(1)]);
         assert_eq!(order.dependents(ProgramId(0)), [ProgramId(1)]);
+    }
+
+    #[test]
+    fn all_that_come_after_a_program_are_found_once() {
+        let order = Order::new(&fleet(&[&[], &[0], &[0], &[1, 2], &[]]));
+        assert_eq!(order.all_after(ProgramId(0)).collect::<Vec<_>>(), [1, 2, 3].map(ProgramId));
+        assert_eq!(order.all_after(ProgramId(4)).count(), 0);
     }
 
     #[test]

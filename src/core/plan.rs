@@ -404,19 +404,11 @@ impl Program {
     }
 }
 
-impl Program {
-    /// Takes a SIGKILL that nobody wrote down out of the cascade, for a budget that never kills.
-    pub fn forget_default_kill(&mut self) {
-        if self.stop == default_stop() {
-            self.stop.retain(|step| !step.is_kill());
-        }
-    }
-}
+/// How long a SIGKILL that nobody wrote down is waited for.
+pub const KILL_WAIT: Duration = Duration::from_secs(2);
 
-/// The cascade of a program that names none: SIGTERM, five seconds, SIGKILL.
+/// The cascade of a program that names none: SIGTERM, five seconds, and the SIGKILL that every cascade has unless the budget
+/// is forever.
 pub fn default_stop() -> Vec<Step> {
-    vec![
-        Step::signal(Signal::TERM, Duration::from_secs(5)),
-        Step::signal(Signal::KILL, Duration::from_secs(2)),
-    ]
+    vec![Step::signal(Signal::TERM, Duration::from_secs(5))]
 }

@@ -173,6 +173,7 @@ pub struct Taken {
 
 /// One program, as the core knows it.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools)] // each says something of its own
 pub struct Program {
     /// Where it is in its life.
     pub state: State,
@@ -208,6 +209,8 @@ pub struct Program {
     pub hold: Hold,
     /// It was added while everything ran, and is in no file.
     pub added: bool,
+    /// It was alive when the shutdown began: the record has it to the end, whatever the plan says.
+    pub(super) is_in_shutdown: bool,
     /// Signals that came while tmux was asked to start it; each is kept once.
     pub early: BTreeSet<Signal>,
     /// What tmux is asked about it, while the answer is awaited.
@@ -364,6 +367,7 @@ impl Program {
             leaves_after: Vec::new(),
             hold: Hold::Free,
             added: false,
+            is_in_shutdown: false,
             early: BTreeSet::new(),
             call: None,
             status: None,
@@ -420,6 +424,13 @@ impl Program {
         }
     }
 
+    /// True while it is being stopped by hand, or leaves for good: whoever it comes after stays so long, if that is to stop by
+    /// hand.
+    pub(super) fn is_going_by_hand(&self) -> bool {
+        let is_going = self.hold != Hold::Free || self.fate == Fate::Removed;
+        is_going && self.is_in_use() && !self.is_over()
+    }
+
     /// True once nobody has to wait for it any more.
     pub fn is_over(&self) -> bool {
         matches!(self.state, State::Ended | State::Survived { .. })
@@ -456,9 +467,9 @@ impl Program {
         self.has_no_future() && self.hold == Hold::Free && self.readiness != Readiness::Ready
     }
 
-    /// False for one that is neither in the plan nor there any more.
+    /// False for one that is neither in the plan nor there any more, nor was when the shutdown began.
     pub(super) fn is_listed(&self) -> bool {
-        self.fate != Fate::Removed || self.state != State::Ended
+        self.fate != Fate::Removed || self.state != State::Ended || self.is_in_shutdown
     }
 
     /// What was done about it last.

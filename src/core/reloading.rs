@@ -7,12 +7,13 @@
 //! Places in the list stay what they are while anybody may still speak of them: what is gone leaves its place, and a new
 //! program takes one that is free or the next.
 
+use super::Core;
 use super::action::Action;
 use super::budget::Moment;
 use super::order::Order;
 use super::plan::{self, Plan, ProgramId};
 use super::program::{Fate, Hold, Program, State};
-use super::{Core, complete};
+use super::timeline;
 use log::Level;
 
 impl Core {
@@ -21,7 +22,8 @@ impl Core {
     /// What was added outlives a reload, and nobody else may be in its tmux session.
     pub fn objection_to_plan(&self, plan: &Plan) -> Option<String> {
         let is_added = |spec: &plan::Program, program: &Program| {
-            program.added && !plan.programs.iter().any(|new| new.name == spec.name)
+            let is_to_stay = program.added && program.fate != Fate::Removed;
+            is_to_stay && !plan.programs.iter().any(|new| new.name == spec.name)
         };
         let mut added = self.programs().filter(|(_, spec, program)| is_added(spec, program));
         let clash = |spec| plan.programs.iter().find(|new: &&plan::Program| new.is_in_session_of(spec));
@@ -39,14 +41,13 @@ impl Core {
         if self.shutdown.is_some() {
             return;
         }
-        let Plan { programs: mut specs, budget, rewrite, single_child, reload_on, tmux, hygiene, .. } =
-            complete(plan);
+        let Plan { programs: mut specs, budget, rewrite, single_child, reload_on, tmux, hygiene, .. } = plan;
         let places = self.places(&specs);
         for spec in &mut specs {
             spec.after = spec.after.iter().map(|dependency| places[dependency.0]).collect();
         }
-        let is_gone =
-            |id: &ProgramId| !places.contains(id) && !self.is_removed(*id) && !self.programs[*id].added;
+        let is_to_stay = |id: ProgramId| self.programs[id].added || self.serves_what_was_added(id);
+        let is_gone = |id: &ProgramId| !places.contains(id) && !self.is_removed(*id) && !is_to_stay(*id);
         let gone: Vec<ProgramId> = self.ids().filter(is_gone).collect();
         let stayed: Vec<ProgramId> = self.ids().filter(|id| self.programs[*id].fate == Fate::Stays).collect();
         let mut counts = [0; 3];
@@ -64,7 +65,8 @@ impl Core {
         (self.plan.budget, self.plan.rewrite, self.plan.single_child) = (budget, rewrite, single_child);
         (self.plan.reload_on, self.plan.tmux) = (reload_on, tmux);
         self.plan.hygiene = hygiene;
-        self.reschedule_cleaning(now);
+        self.end_waits_for_ever(now);
+        self.reschedule_cleaning(now, out);
         for id in &gone {
             self.remove(*id, now, out);
         }
@@ -73,7 +75,8 @@ impl Core {
         self.stop_leaving(now, out);
         let [same, changed, new] = counts;
         let removed = gone.iter().filter(|id| !self.plan.programs[**id].is_server()).count();
-        let text = format!("read again: {same} the same, {changed} changed, {new} new, {removed} gone");
+        let what = format!("{same} the same, {changed} changed, {new} new, {removed} gone");
+        let text = format!("{}{what}", timeline::READ_AGAIN);
         self.note(now, None, text.clone());
         self.tell(Level::Info, text, out);
         self.record_soon(now);
@@ -91,6 +94,12 @@ impl Core {
         let free = self.ids().filter(|id| self.is_free(*id) && !self.timeline.mentions(*id));
         let mut unused = free.chain((self.programs.len()..).map(ProgramId));
         known.into_iter().map(|place| place.or_else(|| unused.next()).unwrap_or(ProgramId(0))).collect()
+    }
+
+    /// True for the server of an agent that was added: it is there as long as the agent.
+    fn serves_what_was_added(&self, id: ProgramId) -> bool {
+        let lives_there = |other: &ProgramId| self.programs[*other].added && !self.is_removed(*other);
+        self.plan.programs[id].is_server() && self.order.dependents(id).iter().any(lives_there)
     }
 
     fn is_removed(&self, id: ProgramId) -> bool {
@@ -135,8 +144,7 @@ impl Core {
     pub(super) fn remove(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
         self.programs[id].fate = Fate::Removed;
         self.programs[id].hold = Hold::Free;
-        // Nobody comes after it any more, nor it after anybody.
-        self.plan.programs[id].after.clear();
+        // What it comes after stays so long, if that is to stop. Nobody comes after it any more.
         self.note(now, Some(id), "removed");
         if !self.programs[id].is_in_use() {
             self.give_up(id);
@@ -144,16 +152,19 @@ impl Core {
         }
     }
 
-    /// Who leaves by a reload, and was to stay before it, leaves after those who came after it and leave too.
+    /// Who leaves by a reload, and was to stay before it, leaves after those who came after it and go too.
     ///
     /// Who was leaving already waits for nobody new, so these waits never go round in a circle.
     fn order_leaving(&mut self, stayed: &[ProgramId], before: &Order) {
         let leaving: Vec<ProgramId> = stayed.iter().copied().filter(|id| self.is_leaving(*id)).collect();
         for id in leaving {
-            let dependents = before.dependents(id).iter().copied();
-            let first: Vec<ProgramId> = dependents.filter(|id| self.is_leaving(*id)).collect();
-            self.programs[id].leaves_after = first;
+            self.programs[id].leaves_after = self.in_the_way_of_leaving(id, before);
         }
+    }
+
+    pub(super) fn in_the_way_of_leaving(&self, id: ProgramId, before: &Order) -> Vec<ProgramId> {
+        let goes = |other: &ProgramId| self.is_leaving(*other) || self.programs[*other].is_going_by_hand();
+        before.all_after(id).filter(goes).collect()
     }
 
     fn is_leaving(&self, id: ProgramId) -> bool {
@@ -208,7 +219,9 @@ impl Core {
             Fate::Removed => {
                 self.programs[id].fate = Fate::Removed;
                 self.programs[id].early.clear();
-                out.push(Action::Forget(id));
+                if !self.programs[id].is_in_shutdown {
+                    out.push(Action::Forget(id));
+                }
                 self.end_if_nobody_is_left(now, out);
             }
             Fate::Replaced(spec) if self.shutdown.is_none() => {
@@ -331,13 +344,79 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_one_that_is_gone_from_the_plan() {
+    fn one_that_is_gone_from_the_plan_still_stops_before_what_it_came_after() {
         let after = plan::Program { after: vec![ProgramId(0)], ..program("b") };
         let mut bench = Bench::new(vec![program("a"), after]);
         reload(&mut bench, vec![program("a")]);
         assert_eq!(bench.told_to_stop(), [1]);
         bench.signal(Signal::TERM);
+        assert!(bench.told_to_stop().is_empty());
+        bench.ends(1, 0, GroupState::Empty);
         assert_eq!(bench.told_to_stop(), [0]);
+    }
+
+    #[test]
+    fn what_is_gone_and_was_there_when_the_shutdown_began_stays_in_its_record() {
+        let mut bench = Bench::new(vec![program("a"), program("b")]);
+        reload(&mut bench, vec![program("a")]);
+        bench.signal(Signal::TERM);
+        bench.ends(1, 0, GroupState::Empty);
+        assert_eq!(bench.core.programs().count(), 2);
+    }
+
+    #[test]
+    fn one_that_changes_waits_for_those_that_somebody_stops() {
+        let web = plan::Program { after: vec![ProgramId(0)], ..program("web") };
+        let mut bench = Bench::new(vec![program("db"), web.clone()]);
+        bench.step(Event::Asked(crate::core::commanding::Command::Stop(ProgramId(0))));
+        bench.step(Event::Tick);
+        assert_eq!(bench.told_to_stop(), [1]);
+        reload(&mut bench, vec![changed("db"), web]);
+        assert!(bench.told_to_stop().is_empty());
+        bench.ends(1, 0, GroupState::Empty);
+        bench.at(1);
+        assert_eq!(bench.told_to_stop(), [0]);
+    }
+
+    #[test]
+    fn a_budget_that_ends_kills_what_waited_for_ever() {
+        let kill = |bench: &mut Bench, id: usize| {
+            let group = bench.program(id).group().unwrap();
+            let kill = Action::Signal(ProgramId(id), crate::core::action::Target::Group(group), Signal::KILL);
+            bench.asked().contains(&kill)
+        };
+        let mut bench = Bench::of(Plan::new(vec![program("a"), program("b")], Budget::Forever));
+        bench.step(Event::Asked(crate::core::commanding::Command::Stop(ProgramId(0))));
+        bench.at(60_000);
+        assert!(!kill(&mut bench, 0));
+        reload(&mut bench, vec![program("a"), program("b")]);
+        bench.at(65_000);
+        assert!(kill(&mut bench, 0));
+        assert_eq!(bench.program(1).taken, []);
+        bench.signal(Signal::TERM);
+        bench.at(80_000);
+        assert!(kill(&mut bench, 1));
+    }
+
+    #[test]
+    fn a_server_stays_as_long_as_an_agent_that_was_added() {
+        let socket = Socket::parse("own");
+        let server = crate::config::tmux_server(&socket);
+        let agent = |name: &str, after| {
+            let (socket, name) = (socket.clone(), name.to_owned());
+            let session = Session { socket, name: name.clone(), size: Session::SIZE, history: 0 };
+            let after = vec![ProgramId(after)];
+            plan::Program { kind: plan::Kind::Agent(session), after, ..program(&name) }
+        };
+        let mut bench = Bench::new(vec![program("p"), agent("a", 2), server]);
+        let add = crate::core::commanding::Command::Add(Box::new(agent("b", 2)));
+        bench.step(Event::Asked(add));
+        reload(&mut bench, vec![program("p")]);
+        assert_eq!((&bench.program(1).fate, &bench.program(2).fate), (&Fate::Removed, &Fate::Stays));
+        assert_eq!(bench.core.plan().programs[3].after, [ProgramId(2)]);
+        bench.step(Event::Asked(crate::core::commanding::Command::Remove(ProgramId(3))));
+        reload(&mut bench, vec![program("p")]);
+        assert_eq!(bench.program(2).fate, Fate::Removed);
     }
 
     #[test]

@@ -35,6 +35,8 @@ impl Core {
         };
         if wanted && self.may_restart(id, now, out) {
             self.programs[id].restarting.planned = true;
+            // Nobody comes after it before it is back.
+            self.programs[id].readiness = Readiness::NotYet { until: None };
         } else {
             self.ended_for_good(id, now, out);
         }
@@ -136,6 +138,17 @@ mod tests {
             bench.at(10_000);
             assert_eq!(bench.starts(0), again, "{restart:?} after code {code}");
         }
+    }
+
+    #[test]
+    fn nobody_comes_after_it_while_something_of_its_last_run_is_there() {
+        let after = Program { after: vec![crate::core::plan::ProgramId(0)], ..restarted(Restart::Always) };
+        let mut bench = Bench::new(vec![restarted(Restart::Always), after]);
+        bench.ends(0, 0, Alive);
+        bench.ends(1, 1, Empty);
+        bench.asked();
+        bench.at(4_000);
+        assert_eq!(bench.starts(1), 0);
     }
 
     #[test]

@@ -148,6 +148,9 @@ impl Core {
             self.tell(Level::Info, self.why(&shutdown), out);
         }
         self.shutdown = Some(shutdown);
+        for id in self.shutdown.as_ref().map_or(Vec::new(), |shutdown| shutdown.active.clone()) {
+            self.programs[id].is_in_shutdown = true;
+        }
         // How anybody is does not matter any more, and nobody is to be stopped before those that depend on it.
         for id in self.ids() {
             self.stop_asking(id, out);
@@ -268,8 +271,9 @@ impl Core {
         self.finish(now, out);
     }
 
+    /// One that is over stands before nobody, and hides nobody who comes after it.
     pub(super) fn is_its_turn(&self, id: ProgramId) -> bool {
-        self.order.dependents(id).iter().all(|dependent| self.programs[*dependent].is_over())
+        self.order.all_after(id).all(|dependent| self.programs[dependent].is_over())
     }
 
     fn is_nothing_left(&self) -> bool {

@@ -1,9 +1,9 @@
 //! A cascade, step by step.
 
 use super::action::{Action, Target};
-use super::budget::Moment;
+use super::budget::{Budget, Moment};
 use super::children::Child;
-use super::plan::{ProgramId, StepAction};
+use super::plan::{KILL_WAIT, ProgramId, StepAction};
 use super::process::{Exit, Pgid, Pid};
 use super::program::{Cascade, NextProbe, State, StoppedBy, Taken};
 use super::signal::Signal;
@@ -11,9 +11,6 @@ use super::timeline::STOP_COMMAND;
 use super::{Core, share};
 use log::Level;
 use std::time::Duration;
-
-/// How long a SIGKILL that nobody wrote down is waited for.
-pub(super) const KILL_WAIT: Duration = Duration::from_secs(2);
 
 /// However short somebody's wait after SIGKILL: the kernel needs a moment too.
 const SHORTEST_KILL_WAIT: Duration = Duration::from_millis(100);
@@ -125,9 +122,7 @@ impl Core {
             Some(StepAction::Keys(_)) => StoppedBy::Keys,
             Some(StepAction::Signal(signal)) => StoppedBy::Signal(signal),
             Some(StepAction::Received) => StoppedBy::Signal(self.received_signal()),
-            // Only a cascade that never kills (forever) has an end before its SIGKILL, and only a second signal that
-            // means now goes on from there.
-            None if self.is_now() => StoppedBy::KILL,
+            None if self.kills_in_the_end() => StoppedBy::KILL,
             None => return self.wait_for_ever(id),
         };
         let wait = self.plan.programs[id].stop.get(step).map_or(KILL_WAIT, |step| step.wait);
@@ -213,10 +208,31 @@ impl Core {
             let own = own.max(SHORTEST_KILL_WAIT);
             return Some(now + left.map_or(own, |left| own.min(left)));
         }
-        if step + 1 == self.plan.programs[id].stop.len() {
+        if step + 1 == self.plan.programs[id].stop.len() && !self.kills_in_the_end() {
             return None;
         }
         now.checked_add(share::wait(own, self.need_after(id, step), self.time_to_kill(now)))
+    }
+
+    /// True if a cascade ends with a SIGKILL, though none is written there.
+    fn kills_in_the_end(&self) -> bool {
+        self.plan.budget != Budget::Forever || self.is_now()
+    }
+
+    /// Another budget has come, which is not for ever: the steps that are under way end like all others.
+    pub(super) fn end_waits_for_ever(&mut self, now: Moment) {
+        for id in self.ids() {
+            let State::Stopping { cascade: Cascade { step, until: None, .. }, .. } = self.programs[id].state
+            else {
+                continue;
+            };
+            let wait = self.plan.programs[id].stop.get(step).map(|step| step.wait);
+            let (Some(wait), Some(what)) = (wait, self.programs[id].last_taken()) else { continue };
+            let until = self.step_ends(id, step, what, wait, now);
+            if let State::Stopping { cascade, .. } = &mut self.programs[id].state {
+                cascade.until = until;
+            }
+        }
     }
 
     /// What the steps after this one, and the programs after this one, need until their SIGKILLs.

@@ -19,6 +19,8 @@ pub const STOPPED: &str = "stopped";
 pub const SECOND_SIGNAL: &str = "a second signal: now";
 /// A program could not be started.
 pub const COULD_NOT_START: &str = "could not start";
+/// A reload begins with this.
+pub const READ_AGAIN: &str = "read again: ";
 /// Why a program was never started, or not again, comes after this.
 pub const NOT_STARTED: &str = "not started: ";
 /// A program has ended, and tmux could not tell how.

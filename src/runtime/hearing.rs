@@ -23,7 +23,7 @@ const BATCH: usize = 16;
 /// Everything that is listened to.
 #[derive(Debug, Default)]
 pub(super) struct Hearing {
-    /// One for each program that says so itself, kept over its restarts.
+    /// One for each program that says so itself, another in each run.
     sockets: BTreeMap<ProgramId, NotifySocket>,
     /// s6's way, until the newline.
     pipes: BTreeMap<ProgramId, OwnedFd>,
@@ -81,13 +81,12 @@ impl Runtime {
     }
 
     fn give_socket(&mut self, id: ProgramId) -> nix::Result<Voice> {
-        if !self.hearing.sockets.contains_key(&id) {
-            let socket = NotifySocket::open()?;
-            self.poller.set(socket.as_fd(), Token::Notify(id.0), Interest::Read)?;
-            self.hearing.sockets.insert(id, socket);
-        }
-        let address = self.hearing.sockets.get(&id).map(|socket| socket.address.clone());
-        Ok(Voice { environment: address.map(|a| ("NOTIFY_SOCKET".into(), a)), descriptor: None })
+        let socket = NotifySocket::open()?;
+        self.poller.set(socket.as_fd(), Token::Notify(id.0), Interest::Read)?;
+        let address = socket.address.clone();
+        // With the one before it goes what nobody has read there: it was about another run.
+        self.hearing.sockets.insert(id, socket);
+        Ok(Voice { environment: Some(("NOTIFY_SOCKET".into(), address)), descriptor: None })
     }
 
     fn give_pipe(&mut self, id: ProgramId, number: i32) -> nix::Result<Voice> {

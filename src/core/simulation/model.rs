@@ -245,7 +245,7 @@ impl Model {
         }
         let mut with = dependents_and(id, around.plan);
         with.retain(|other| {
-            let is_there = around.before[other.0].group().is_some();
+            let is_there = around.before[other.0].is_there();
             *other == id || is_there && self.holds[other.0] == Hold::Free
         });
         with
@@ -268,6 +268,11 @@ impl Model {
                     self.holds[id.0] = Hold::Stopped;
                     if matches!(self.fates[id.0], Fate::Waiting | Fate::Returning) {
                         self.fates[id.0] = Fate::Ended;
+                    }
+                    let is_starting = matches!(before.state, State::Starting { .. });
+                    let is_between = before.started_at.is_some() && before.leader().is_none() && !is_starting;
+                    if around.plan.programs[id.0].main && is_between {
+                        self.ended_for_good(id.0, Fate::Ended, false, around);
                     }
                 }
             }

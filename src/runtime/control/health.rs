@@ -1,13 +1,13 @@
 //! Whether everything that has to run is ready and well.
 //!
-//! Every program has to, but for one that somebody has stopped, one that has ended well and is not started again, and a
+//! Every program has to, but for one that somebody has stopped or removed, one that has ended well and is not started again, and a
 //! oneshot that has done its work.
 
 use crate::control::protocol::Health;
 use crate::core::Core;
 use crate::core::plan::{self, ProgramId};
 use crate::core::policy::Restart;
-use crate::core::program::{Hold, Program, Readiness, State};
+use crate::core::program::{Fate, Hold, Program, Readiness, State};
 
 pub(super) fn health(core: &Core) -> Health {
     if core.shutdown().is_some() {
@@ -28,7 +28,7 @@ pub(super) fn health(core: &Core) -> Health {
 }
 
 fn what_is_wrong(core: &Core, id: ProgramId, spec: &plan::Program, program: &Program) -> Option<String> {
-    if program.hold == Hold::Stopped {
+    if program.hold == Hold::Stopped || program.fate == Fate::Removed {
         return None;
     }
     match (&program.state, program.readiness) {
@@ -41,5 +41,30 @@ fn what_is_wrong(core: &Core, id: ProgramId, spec: &plan::Program, program: &Pro
             None
         }
         _ => super::status::problem(core, spec, program).or_else(|| Some("it does not run".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::budget::{Budget, Moment};
+    use crate::core::event::Event;
+    use crate::core::plan::{Launch, Plan};
+    use crate::core::process::Pid;
+
+    #[test]
+    fn one_that_leaves_is_not_missed() {
+        let plan = |names: &[&str]| {
+            let programs = names.iter().map(|name| plan::Program::new(name, Launch::default())).collect();
+            Plan::new(programs, Budget::Forever)
+        };
+        let mut core = Core::new(plan(&["a", "b"]));
+        let mut step = |event| core.step(event, Moment::ZERO, &mut Vec::new());
+        step(Event::Tick);
+        for (id, pid) in [(0, 100), (1, 101)] {
+            step(Event::Spawned(ProgramId(id), Ok(Pid::new(pid).unwrap())));
+        }
+        step(Event::Reloaded(Box::new(plan(&["a"]))));
+        assert!(health(&core).healthy, "{}", health(&core).message);
     }
 }

@@ -11,6 +11,7 @@ use crate::core::commanding::Command;
 use crate::core::event::Event;
 use crate::core::plan::{self, Kind, ProgramId, Tmux};
 use crate::core::program::{Hold, Program, Readiness, State};
+use crate::core::timeline;
 
 /// A request that is done, or under way.
 enum Done {
@@ -73,11 +74,12 @@ impl Runtime {
     fn stop(&mut self, target: &Target, now: Moment) -> Result<Done, String> {
         let Target { program: name, wait } = target;
         let id = self.find(name)?;
-        let is_there = self.core.program(id).is_some_and(|program| program.state != State::Ended);
+        let is_there = |id: &ProgramId| self.core.program(*id).is_some_and(|p| p.state != State::Ended);
+        let all: Vec<ProgramId> = self.core.dependents_first(id).into_iter().filter(is_there).collect();
         self.command(Command::Stop(id), now)?;
-        Ok(match (is_there, wait) {
+        Ok(match (!all.is_empty(), wait) {
             (false, _) => Done::Now(Ok(format!("{name}: it was not running"))),
-            (true, true) => Done::When(Wait::Stopped(id, name.clone())),
+            (true, true) => Done::When(Wait::Stopped(id, name.clone(), all)),
             (true, false) => Done::Now(Ok(format!("{name}: it is being stopped"))),
         })
     }
@@ -159,6 +161,9 @@ impl Runtime {
         }
         let server = config::tmux_server(&session.socket);
         let name = server.name.clone();
+        if let Some(why) = self.core.objection(&Command::Add(Box::new(spec.clone()))) {
+            return Err(why);
+        }
         if self.find(&name).is_err() {
             self.command(Command::Add(Box::new(server)), now)?;
         }
@@ -186,9 +191,10 @@ impl Runtime {
             .map_err(|wrong| wrong.join("\n") + "\nnothing was taken over; everything goes on as it was")?;
         let before = waiting::beginners(&self.core);
         self.handle(Event::Reloaded(Box::new(plan)), now);
-        // What the core has just noted about it.
-        let told = self.core.timeline().entries().filter(|entry| entry.program.is_none()).last();
-        let told = told.map_or(String::new(), |entry| entry.event.clone());
+        // What the core has just noted about it; a shutdown may have begun with it.
+        let of_reload = |event: &&str| event.starts_with(timeline::READ_AGAIN);
+        let told = self.core.timeline().entries().map(|entry| entry.event.as_str()).filter(of_reload).last();
+        let told = told.unwrap_or_default().to_owned();
         if !wait {
             return Ok(Done::Now(Ok(told)));
         }

@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 /// What somebody waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Wait {
-    /// This program to have stopped.
-    Stopped(ProgramId, String),
+    /// This program to have stopped, and all of these.
+    Stopped(ProgramId, String, Vec<ProgramId>),
     /// This program to be ready, after a start since then.
     Started(ProgramId, String, Moment),
     /// This program, which is to be forgotten, to be gone.
@@ -44,10 +44,12 @@ impl Wait {
             Self::Reloaded(text, new, since) => reloaded(core, text, new, *since),
             Self::Gone(id, name) => match find(core, *id, name) {
                 Some((_, Program { state: State::Survived { .. }, .. })) => Some(Err(survived(name))),
-                Some(_) => None,
+                Some((_, Program { fate: Fate::Removed, .. })) => None,
+                Some(_) => Some(Err(format!("{name}: somebody has brought it back"))),
                 None => Some(Ok(format!("{name}: removed"))),
             },
-            Self::Stopped(id, name) => match find(core, *id, name) {
+            Self::Stopped(_, _, all) if all.iter().any(|id| is_being_stopped(core, *id)) => None,
+            Self::Stopped(id, name, _) => match find(core, *id, name) {
                 Some((_, program)) => stopped(name, program),
                 None => Some(Ok(format!("{name}: stopped, and no longer there"))),
             },
@@ -83,6 +85,11 @@ fn find<'a>(core: &'a Core, id: ProgramId, name: &str) -> Option<(&'a plan::Prog
     Some((spec, program))
 }
 
+fn is_being_stopped(core: &Core, id: ProgramId) -> bool {
+    let is_going = |program: &Program| program.hold == Hold::Stopped && !program.is_over();
+    core.program(id).is_some_and(is_going)
+}
+
 fn survived(name: &str) -> String {
     format!("{name}: it is still there after SIGKILL")
 }
@@ -102,9 +109,11 @@ fn reloaded(core: &Core, text: &str, new: &[(ProgramId, String)], since: Moment)
         return None;
     }
     let mut wrong: Vec<String> = survivors.iter().map(|(_, spec, _)| survived(&spec.name)).collect();
-    for (id, name) in new {
+    // Nobody waits for those who wait for somebody's hand.
+    let awaited = new.iter().filter(|(id, _)| stopped_before(core, &core.plan().programs[*id]).is_none());
+    for (id, name) in awaited {
         match begun(core, *id, name, since) {
-            None if !is_held_up(core, *id) => return None,
+            None => return None,
             Some(Err(why)) if !wrong.contains(&why) => wrong.push(why),
             _ => {}
         }
@@ -123,7 +132,7 @@ fn stopped(name: &str, program: &Program) -> Option<Outcome> {
             None => format!("{name}: stopped"),
         })),
         (State::Survived { .. }, _) => Some(Err(survived(name))),
-        (State::Waiting { .. } | State::Running { .. }, Hold::Free) => {
+        (State::Waiting { .. } | State::Running { .. }, Hold::Free) if program.fate != Fate::Removed => {
             Some(Err(format!("{name}: somebody has started it again")))
         }
         _ => None,
@@ -155,8 +164,11 @@ fn started(core: &Core, spec: &plan::Program, program: &Program, since: Moment) 
         (State::Survived { .. }, _) => return Some(Err(survived(name))),
         _ if core.shutdown().is_some() => Some("runinit is stopping".to_owned()),
         (State::Waiting { .. }, _) => {
-            let name = survivor_before(core, spec)?;
-            Some(format!("it waits for {name}, which is still there after SIGKILL"))
+            let survivor = survivor_before(core, spec)
+                .map(|name| format!("it waits for {name}, which is still there after SIGKILL"));
+            let stopped =
+                || Some(format!("it waits for {}, which somebody has stopped", stopped_before(core, spec)?));
+            Some(survivor.or_else(stopped)?)
         }
         _ => return None,
     };
@@ -170,9 +182,9 @@ fn survivor_before<'a>(core: &'a Core, spec: &plan::Program) -> Option<&'a str> 
     one_before(core, spec, is_survivor)
 }
 
-/// True for a program that waits, directly or not, for one that somebody has stopped: nobody can tell when that is started.
-fn is_held_up(core: &Core, id: ProgramId) -> bool {
-    one_before(core, &core.plan().programs[id], |program| program.hold == Hold::Stopped).is_some()
+/// One that it waits for, directly or not, and that somebody has stopped: nobody can tell when that is started.
+fn stopped_before<'a>(core: &'a Core, spec: &plan::Program) -> Option<&'a str> {
+    one_before(core, spec, |program| program.hold == Hold::Stopped)
 }
 
 /// One of this kind that it waits for, directly or not.
@@ -288,6 +300,51 @@ mod tests {
     }
 
     #[test]
+    fn a_stop_is_done_when_all_that_come_after_it_have_stopped() {
+        let mut plan = plan(&["db", "web"]);
+        plan.programs[1].after = vec![FIRST];
+        let mut core = Core::new(plan);
+        let mut out = Vec::new();
+        let mut step = |core: &mut Core, event| core.step(event, Moment::ZERO, &mut out);
+        let spawned = |id, pid| Event::Spawned(ProgramId(id), Ok(Pid::new(pid).unwrap()));
+        let reaped = |pid| {
+            let exit = Exit::Code(3);
+            Event::Reaped(vec![Reaped { pid: Pid::new(pid).unwrap(), exit }])
+        };
+        step(&mut core, Event::Tick);
+        step(&mut core, spawned(0, 100));
+        step(&mut core, spawned(1, 101));
+        step(&mut core, reaped(100));
+        step(&mut core, Event::Group(FIRST, GroupState::Empty));
+        let wait = Wait::Stopped(FIRST, "db".to_owned(), vec![ProgramId(1)]);
+        step(&mut core, Event::Asked(Command::Stop(FIRST)));
+        step(&mut core, Event::Tick);
+        assert_eq!(wait.outcome(&core), None);
+        step(&mut core, reaped(101));
+        step(&mut core, Event::Group(ProgramId(1), GroupState::Empty));
+        assert_eq!(wait.outcome(&core), Some(Ok("db: stopped".to_owned())));
+    }
+
+    #[test]
+    fn whoever_waits_is_told_what_somebody_else_has_done_meanwhile() {
+        let mut core = Core::new(plan(&["db"]));
+        let mut out = Vec::new();
+        let mut step = |core: &mut Core, event| core.step(event, Moment::ZERO, &mut out);
+        step(&mut core, Event::Tick);
+        step(&mut core, Event::Spawned(FIRST, Ok(Pid::new(100).unwrap())));
+        let gone = Wait::Gone(FIRST, "db".to_owned());
+        assert_eq!(gone.outcome(&core), Some(Err("db: somebody has brought it back".to_owned())));
+        step(&mut core, Event::Asked(Command::Stop(FIRST)));
+        let added = plan::Program { after: vec![FIRST], ..plan::Program::new("api", Launch::default()) };
+        step(&mut core, Event::Asked(Command::Add(Box::new(added))));
+        let started = Wait::Started(ProgramId(1), "api".to_owned(), Moment::ZERO);
+        let why = "api: it waits for db, which somebody has stopped";
+        assert_eq!(started.outcome(&core), Some(Err(why.to_owned())));
+        step(&mut core, Event::Reloaded(Box::new(plan(&["new"]))));
+        assert_eq!(Wait::Stopped(FIRST, "db".to_owned(), Vec::new()).outcome(&core), None);
+    }
+
+    #[test]
     fn a_reload_does_not_wait_for_what_waits_for_one_that_somebody_has_stopped() {
         let mut later = plan(&["web", "db", "api"]);
         later.programs[2].after = vec![FIRST];
@@ -329,7 +386,8 @@ mod tests {
             let started = Wait::Started(ProgramId(id), name.to_owned(), Moment::ZERO);
             let why = format!("{name}: it waits for web, which is still there after SIGKILL");
             let events = [stop, added("api", 0), added("page", 2)];
-            assert_eq!(outcomes(events, &started), [None, Some(Err(why))]);
+            let held = format!("{name}: it waits for web, which somebody has stopped");
+            assert_eq!(outcomes(events, &started), [Some(Err(held)), Some(Err(why))]);
         }
     }
 }

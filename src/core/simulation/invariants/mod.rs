@@ -327,8 +327,7 @@ impl Checker {
         ensure!(!self.rules.was_stopping || has_agents, "{} was started in a shutdown", spec.name);
         let is_left_running =
             core.program(id).is_some_and(|program| matches!(program.state, State::Running { .. }));
-        let is_needed =
-            core.programs().any(|(_, other, program)| other.after.contains(&id) && !program.is_over());
+        let is_needed = all_after(core, id).any(|(_, program, _)| !program.is_over());
         ensure!(
             core.shutdown().is_none() || !is_left_running || is_needed,
             "{} was started in a shutdown and is not stopped",
@@ -432,4 +431,18 @@ fn is_forever(core: &Core) -> bool {
 /// Nobody waits for those who are left (the way of other inits).
 fn leaves(core: &Core) -> bool {
     core.plan().end != End::Sweep
+}
+
+/// All that come after a program, directly or not.
+fn all_after(core: &Core, id: ProgramId) -> impl Iterator<Item = (&plan::Program, &Program, ProgramId)> {
+    let (mut found, mut next) = (vec![id], 0);
+    while let Some(&before) = found.get(next) {
+        next += 1;
+        let after = core.programs().filter(|(_, spec, _)| spec.after.contains(&before)).map(|(id, ..)| id);
+        let new: Vec<ProgramId> = after.filter(|id| !found.contains(id)).collect();
+        found.extend(new);
+    }
+    core.programs()
+        .filter(move |(other, ..)| *other != id && found.contains(other))
+        .map(|(id, spec, program)| (spec, program, id))
 }

@@ -1,7 +1,7 @@
 //! An action meets those it is meant for and nobody else: no group that is gone, no number that others have now, nobody
 //! who is not ours, and nobody before their time.
 
-use super::{Checker, Verdict, ensure, is_forever, leaves};
+use super::{Checker, Verdict, all_after, ensure, is_forever, leaves};
 use crate::core::Core;
 use crate::core::action::{Action, Target};
 use crate::core::plan::ProgramId;
@@ -82,9 +82,8 @@ impl Checker {
         if !is_first || self.model.is_now() || is_alone || is_late {
             return Ok(());
         }
-        for (other_id, other, dependent) in core.programs() {
-            let is_left = kernel.is_group_there(other_id) || kernel.has_escapees(other_id);
-            let is_there = other.after.contains(&id) && is_left;
+        for (other, dependent, other_id) in all_after(core, id) {
+            let is_there = kernel.is_group_there(other_id) || kernel.has_escapees(other_id);
             let is_given_up = matches!(dependent.state, State::Survived { .. });
             ensure!(!is_there || is_given_up, "{} is stopped before {}", spec.name, other.name);
         }

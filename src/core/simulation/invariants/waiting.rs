@@ -1,7 +1,7 @@
 //! Before the loop sleeps: there is something to wait for, and its end will be noticed in time.
 
 use super::cascade::{self, KILL, may_wait_for_ever};
-use super::{Checker, Verdict, ensure};
+use super::{Checker, Verdict, all_after, ensure};
 use crate::core::Core;
 use crate::core::budget::Moment;
 use crate::core::cleaning::LAST_PASS_LASTS;
@@ -175,9 +175,11 @@ fn check_starts_deadline(core: &Core, deadline: Option<Moment>, now: Moment) -> 
 fn check_held(core: &Core) -> Verdict {
     for (id, spec, program) in core.programs() {
         let is_to_stop = matches!(program.state, State::Running { .. }) && program.hold != Hold::Free;
-        let is_there = |other: &Program| other.hold != Hold::Free && other.is_there() && !other.is_over();
-        let is_waited_for =
-            core.programs().any(|(_, other, dependent)| other.after.contains(&id) && is_there(dependent));
+        let is_there = |other: &Program| {
+            let is_going = other.hold != Hold::Free || other.fate == Fate::Removed;
+            is_going && other.is_in_use() && !other.is_over()
+        };
+        let is_waited_for = all_after(core, id).any(|(_, other, _)| is_there(other));
         ensure!(!is_to_stop || is_waited_for, "{} is to stop, and nothing is before it", spec.name);
     }
     Ok(())
@@ -199,8 +201,7 @@ fn check_turns(core: &Core, now: Moment) -> Verdict {
             );
             continue;
         }
-        let is_waited_for =
-            core.programs().any(|(_, other, dependent)| other.after.contains(&id) && !dependent.is_over());
+        let is_waited_for = all_after(core, id).any(|(_, dependent, _)| !dependent.is_over());
         ensure!(is_waited_for, "{} is not stopped, and nothing is before it", spec.name);
     }
     Ok(())
