@@ -37,7 +37,8 @@ fn run() -> u8 {
     if let Some(personality) = personality::named(&name) {
         let call = Call { name, words: words.collect(), environment: &environment };
         let nothing_to_load = || Err(Vec::new());
-        return personality(&call).map_or_else(Answer::give, |run| start(run, Box::new(nothing_to_load)));
+        return personality(&call)
+            .map_or_else(Answer::give, |run| start(run, Box::new(nothing_to_load), None));
     }
     match cli::parse(words, &environment) {
         Ok(Command::Run(options)) => run_plan(options),
@@ -50,10 +51,12 @@ fn run() -> u8 {
 }
 
 fn run_plan(options: Options) -> u8 {
+    // Reading a file takes its time.
+    let held = if options.config.is_some() { signals::hold_as_init() } else { None };
     match cli::plan(options.clone()) {
         Ok(run) => {
             let places = run.places();
-            start(run, Box::new(move || load_again(&options, &places)))
+            start(run, Box::new(move || load_again(&options, &places)), held)
         }
         Err(diagnostics) => refuse(&diagnostics),
     }
@@ -76,7 +79,8 @@ fn answer(command: Command, environment: &cli::Environment<'_>) -> u8 {
     }
 }
 
-fn start(run: Run, load: Load) -> u8 {
+/// `held`: the signal mask that came in, if all signals are blocked already.
+fn start(run: Run, load: Load, held: Option<u64>) -> u8 {
     let Run { mut plan, state_file, termination_log, control, log, manner, narrator, warnings } = run;
     let refusals = powers::refusals(&plan.programs);
     if !refusals.is_empty() {
@@ -91,7 +95,7 @@ fn start(run: Run, load: Load) -> u8 {
         SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |t| u64::from(t.subsec_nanos()));
     let Some(own) = processes::own() else { return manner.refused };
     let is_init = own.number() == 1;
-    let (signals, inherited) = match signals::take_over() {
+    let (signals, inherited) = match signals::take_over(held) {
         Ok(taken) => taken,
         Err(errno) => {
             logging::say_error(&format!("cannot listen for signals: {}", errno.desc()));

@@ -543,6 +543,21 @@ fn a_log_filter_that_makes_no_sense_stops_nothing() -> Tested {
 }
 
 #[test]
+fn a_command_whose_interpreter_is_missing_is_looked_for_further_on() -> Tested {
+    let stage = Stage::new(Place::Below)?;
+    for (directory, text) in [("first", "#!/no/such/interpreter\n"), ("second", "#!/bin/sh\nexit 7\n")] {
+        std::fs::create_dir(stage.file(directory)).map_err(|e| e.to_string())?;
+        stage.write(&format!("{directory}/tool"), text, 0o755)?;
+    }
+    for (directories, code) in [(vec!["first", "second"], 7), (vec!["first", "none"], 126)] {
+        let path = directories.iter().map(|name| stage.path(name)).collect::<Vec<_>>().join(":");
+        let stage = Stage::new(Place::Below)?.env("PATH", &path);
+        stage.start(runinit(&[], &["tool"]))?.end_with(code)?;
+    }
+    Ok(())
+}
+
+#[test]
 fn what_cannot_be_run_is_named() -> Tested {
     for (command, code) in
         [("/no/such/command", 127), ("no-such-command", 127), ("/etc/passwd", 126), ("/", 126)]

@@ -7,6 +7,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use serde_json::json;
 use std::fs::{OpenOptions, Permissions};
+use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use support::{Lateness, Outcome, Place, Record, Running, Stage, Tested, ensure, probe, runinit};
 
@@ -521,6 +522,21 @@ fn a_failure_can_shut_the_fleet_down_with_its_code() -> Tested {
         ensure!(running.has_line("db", "15"), "{}", running.explain("db was not asked"));
     }
     Ok(())
+}
+
+#[test]
+fn a_signal_that_comes_while_the_configuration_is_read_is_heard() -> Tested {
+    let stage = Stage::new(Place::Pid1)?;
+    let fifo = stage.file("fleet.toml");
+    mkfifo(&fifo, Mode::S_IRWXU).map_err(|e| e.to_string())?;
+    let config = stage.path("fleet.toml");
+    let mut running = stage.start(runinit(&["--config", &config], &[]))?;
+    // It can be opened when somebody reads it.
+    let mut writer = std::fs::File::create(&fifo).map_err(|e| e.to_string())?;
+    running.signal(SIGTERM)?;
+    writer.write_all(b"[[program]]\nname = 'a'\ncommand = ['sleep', '1000']\n").map_err(|e| e.to_string())?;
+    drop(writer);
+    Ok(running.end_with(0)?)
 }
 
 #[test]

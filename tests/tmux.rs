@@ -507,13 +507,27 @@ fn a_tmux_that_is_too_old_is_refused_before_anything_is_made() -> Tested {
 
 #[test]
 fn a_shared_server_that_is_not_there_is_told_as_tmux_tells_it() -> Tested {
-    let running = fleet(
-        &("[tmux]\nsocket = \"@dir/shared\"\n[shutdown]\nbudget = \"1s\"\n".to_owned() + &sayer("a", "")),
-    )?;
+    let running =
+        fleet(&("[tmux]\nsocket = \"default\"\n[shutdown]\nbudget = \"1s\"\n".to_owned() + &sayer("a", "")))?;
     running.wait_for("tmux's own words", || {
         running.stderr().contains("a: cannot start its tmux session: error connecting to ")
     })?;
     Ok(stop(running, 0)?)
+}
+
+#[test]
+fn a_server_on_a_path_is_started_if_none_is_there() -> Tested {
+    for place in Place::BOTH {
+        let text = "[tmux]\nsocket = \"@dir/shared\"\n".to_owned() + &sayer("a", "main = true");
+        let mut running = fleet_at(place, &text)?;
+        running.wait_for_line("said", "a")?;
+        running.signal(SIGTERM)?;
+        let end = running.end()?;
+        ensure!(end.left.is_empty(), "{}", running.explain("a server is left"));
+        let record = running.record()?;
+        ensure!(record.list("strays")?.is_empty(), "{record:?}");
+    }
+    Ok(())
 }
 
 #[test]

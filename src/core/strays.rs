@@ -86,6 +86,16 @@ impl Strays {
         }
     }
 
+    /// How many have gone since everybody was killed, and had not got a SIGKILL of their own; from now on they have.
+    pub(super) fn ended_with_all(&mut self) -> u32 {
+        let mut count = 0;
+        for stray in self.0.values_mut().filter(|s| s.gone && s.is_killed && s.sent != Signal::KILL) {
+            stray.sent = Signal::KILL;
+            count += 1;
+        }
+        count
+    }
+
     /// Everybody who is there gets SIGKILL.
     pub(super) fn killed(&mut self) {
         self.0.values_mut().for_each(|stray| stray.is_killed |= !stray.gone);

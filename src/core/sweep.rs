@@ -186,10 +186,30 @@ impl Core {
         }
     }
 
+    /// True once whoever is left gets SIGKILL.
+    pub fn is_killing(&self) -> bool {
+        let sweep = self.shutdown.as_ref().and_then(|shutdown| shutdown.sweep.as_ref());
+        sweep.is_some_and(|sweep| sweep.stage == Stage::Killing)
+    }
+
+    fn tell_of_strays(&mut self, signal: Signal, count: u32, now: Moment, out: &mut Vec<Action>) {
+        if count > 0 {
+            self.note(now, None, timeline::sent_to_strays(signal, count));
+            let many = if count == 1 { "process" } else { "processes" };
+            let text = format!("{signal} to {count} {many} that nobody manages");
+            self.tell(Level::Info, text, out);
+            self.record_soon(now);
+        }
+    }
+
     pub(super) fn on_looked(&mut self, look: Look, now: Moment, out: &mut Vec<Action>) {
         let Some(Shutdown { sweep: Some(sweep), strays, .. }) = &mut self.shutdown else { return };
         sweep.see(look, strays, now);
+        // Who got it with everybody else is counted when they are gone: who is left gets one of their own.
+        let mut found = strays.ended_with_all();
         if sweep.alone {
+            self.tell_of_strays(Signal::KILL, found, now, out);
+            let Some(Shutdown { sweep: Some(sweep), .. }) = &self.shutdown else { return };
             let is_last = sweep.is_last;
             self.groups_are_empty(now, out);
             if is_last {
@@ -201,7 +221,6 @@ impl Core {
         let Some(Shutdown { sweep: Some(sweep), strays, .. }) = &mut self.shutdown else { return };
         let signal = if sweep.stage == Stage::Killing { Signal::KILL } else { Signal::TERM };
         let managed: BTreeSet<_> = self.programs.iter().filter_map(Program::group).collect();
-        let mut found = 0;
         for other in &sweep.others {
             // Its own commands have been killed, and may not have vanished yet.
             let is_command = other.pgid.is_some_and(|pgid| {
@@ -230,13 +249,7 @@ impl Core {
             out.push(Action::SignalEverybody(Signal::TERM));
             out.push(Action::SignalEverybody(Signal::CONT));
         }
-        if found > 0 {
-            self.note(now, None, timeline::sent_to_strays(signal, found));
-            let many = if found == 1 { "process" } else { "processes" };
-            let text = format!("{signal} to {found} {many} that nobody manages");
-            self.tell(Level::Info, text, out);
-            self.record_soon(now);
-        }
+        self.tell_of_strays(signal, found, now, out);
         if self.shutdown.as_ref().and_then(|s| s.sweep.as_ref()).is_some_and(|sweep| sweep.is_last) {
             self.finish(now, out);
         }
@@ -303,6 +316,11 @@ mod tests {
         bench.at(8_100);
         assert_eq!(bench.asked(), [Action::SignalEverybody(Signal::KILL)]);
         assert_eq!(found(&mut bench, &[]), []);
+        let told = |bench: &Bench| {
+            let of_strays = bench.core.timeline().entries().filter_map(|e| timeline::got_by_strays(&e.event));
+            of_strays.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&bench), ["SIGTERM", "SIGKILL"]);
     }
 
     #[test]

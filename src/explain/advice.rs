@@ -31,7 +31,8 @@ impl From<String> for Advice {
     }
 }
 
-pub(super) fn advice(record: &Record, courses: &[Course<'_>], legs: &[Leg]) -> Vec<Advice> {
+/// `is_written`: the run goes on.
+pub(super) fn advice(record: &Record, courses: &[Course<'_>], legs: &[Leg], is_written: bool) -> Vec<Advice> {
     let mut all = Vec::new();
     for course in courses {
         if course.is_to_blame(hurried_ms(record)) {
@@ -43,7 +44,9 @@ pub(super) fn advice(record: &Record, courses: &[Course<'_>], legs: &[Leg]) -> V
     all.extend(about_survivors(record));
     all.extend(about_hurry(record));
     all.extend(about_chain(record, courses, legs));
-    all.extend(about_budget(record));
+    if !is_written {
+        all.extend(about_budget(record));
+    }
     all.extend(courses.iter().filter_map(|course| about_life(record, course.program)));
     all
 }

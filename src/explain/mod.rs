@@ -21,10 +21,11 @@ pub use picture::{Bar, Kind, Picture, Row};
 pub use terminal::Screen;
 
 use crate::cli::Explain;
-use crate::core::duration::LONGEST;
+use crate::core::duration::{LONGEST, ms};
 use crate::os::{oom, record_file};
 use crate::record::{self, Phase, Record};
 use std::path::Path;
+use std::time::SystemTime;
 
 /// As for every duration that is configured.
 const LONGEST_MS: u64 = LONGEST.as_secs() * 1000;
@@ -47,6 +48,7 @@ impl Told {
         let json = record_file::read_named(path).map_err(|error| named(&error))?;
         let record = record::read(&json).map_err(|why| named(&why))?;
         let is_written = record.phase != Phase::Stopped && record_file::is_locked(path);
+        let record = if is_written { up_to(record, SystemTime::now()) } else { record };
         Ok(Self { record: bounded(record), is_written })
     }
 
@@ -68,6 +70,15 @@ impl Told {
         let svg = svg::draw(&picture::picture(&self.record, self.is_written));
         std::fs::write(path, svg).map_err(|error| format!("{}: {error}", path.display()))
     }
+}
+
+/// The record of a run that goes on: it was written when something happened last.
+fn up_to(mut record: Record, now: SystemTime) -> Record {
+    let began = record.shutdown_time.as_deref().and_then(|time| humantime::parse_rfc3339(time).ok());
+    if let Some(elapsed) = began.and_then(|began| now.duration_since(began).ok()) {
+        record.elapsed_ms = record.elapsed_ms.max(ms(elapsed));
+    }
+    record
 }
 
 /// The record without times that no run has, so that nobody has to think of them again: a file may say anything.

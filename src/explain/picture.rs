@@ -97,7 +97,7 @@ pub(super) fn picture(record: &Record, is_written: bool) -> Picture {
         left_out,
         legend: letters.0,
         waited_for: waited_for(&legs, &courses),
-        advice: advice::advice(record, &courses, &legs),
+        advice: advice::advice(record, &courses, &legs, is_written),
     }
 }
 

@@ -47,6 +47,19 @@ fn killed() -> Record {
 }
 
 #[test]
+fn a_stop_that_goes_on_has_lasted_until_now_and_nobody_has_cut_it_short() {
+    let shutdown_time = Some("2026-11-21T12:00:00.500Z".to_owned());
+    let web = Program { steps: vec![step("SIGTERM", 0, 0)], pid: Some(7), ..Program::default() };
+    let record = Record { phase: Phase::Stopping, shutdown_time, ..ended_with(0, vec![web]) };
+    let now = humantime::parse_rfc3339("2026-11-21T12:00:02.500Z").unwrap();
+    let record = super::up_to(record, now);
+    assert_eq!(record.elapsed_ms, 2000);
+    let advice = |is_written| picture(&record, is_written).advice;
+    let blames = |all: Vec<super::Advice>| all.iter().any(|advice| advice.text.contains("killed runinit"));
+    assert!(blames(advice(false)) && !blames(advice(true)));
+}
+
+#[test]
 fn runinit_s_own_sigkill_is_told_from_the_oom_killer_s() {
     assert_eq!(
         codes::explain(137, Some(&killed()), false, Some(3)),

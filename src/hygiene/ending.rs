@@ -46,7 +46,8 @@ pub(super) fn end(server: i32, panes: &BTreeSet<i32>, until: Instant) -> BTreeSe
 /// What a pane's first process leads. A process of its number that is not the server's child is somebody else, unless the
 /// server has ended meanwhile.
 fn session(pane: i32, server: i32) -> Option<KernelSession> {
-    let parent = |number| Pid::new(number).and_then(processes::parent);
+    let own = processes::own()?;
+    let parent = |number| Pid::new(number).and_then(|pid| processes::parent(own, pid));
     let is_led = parent(pane) == Some(server) || parent(server).is_none();
     Some(KernelSession { number: Pgid::new(pane)?, is_led })
 }

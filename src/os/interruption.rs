@@ -23,7 +23,7 @@ impl Interruption {
     /// The system refuses a descriptor.
     pub fn listen() -> nix::Result<Self> {
         let heard = ENDING.into_iter().filter(|signal| !raw::is_ignored(signal.number())).collect();
-        signals::take_over().map(|(signals, inherited)| Self { signals, heard, mask: inherited.mask })
+        signals::take_over(None).map(|(signals, inherited)| Self { signals, heard, mask: inherited.mask })
     }
 
     /// The signal mask that came in, for children.

@@ -69,8 +69,8 @@ impl Marks {
 
     /// The name of the program that a process carries the mark of, else of that in whose cgroup it is.
     pub(super) fn read(&self, process: &Process) -> Option<String> {
-        // Reading it takes the same lock as the command line, which one that hangs in the kernel may hold for ever.
-        let environment = if process.state == 'D' { None } else { self.read_environment(process.pid) };
+        // Reading it takes the same lock as the command line.
+        let environment = if process.hangs() { None } else { self.read_environment(process.pid) };
         environment.or_else(|| self.cgroups.as_ref()?.name_of(process.pid))
     }
 

@@ -5,10 +5,11 @@
 
 use super::raw;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, send};
 use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::unistd::isatty;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 /// A pipe takes a write of this size whole or not at all (`PIPE_BUF`, pipe(7)).
@@ -35,6 +36,9 @@ enum Way {
     Socket,
     /// Else what cannot be opened again (a pipe without /proc): asked before each write.
     Shared,
+    /// A terminal that cannot be opened again, as it is another user's: it makes nobody wait for the moment of a write. It has
+    /// room as soon as one byte fits, and a write waits for all of it (`n_tty_poll`, `n_tty_write`).
+    Terminal,
 }
 
 impl Outlet {
@@ -48,7 +52,9 @@ impl Outlet {
             Ok(SFlag::S_IFIFO | SFlag::S_IFCHR) => {
                 let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
                 let path = format!("/proc/self/fd/{number}");
-                open(path.as_str(), flags, Mode::empty()).map_or(Way::Shared, Way::Own)
+                let is_terminal = || isatty(raw::standard(number)) == Ok(true);
+                let shared = |_| if is_terminal() { Way::Terminal } else { Way::Shared };
+                open(path.as_str(), flags, Mode::empty()).map_or_else(shared, Way::Own)
             }
             _ => Way::Shared,
         };
@@ -94,6 +100,7 @@ impl Outlet {
                 nix::unistd::write(self.as_fd(), &bytes[..bytes.len().min(AT_ONCE)])
             }
             Way::Shared => Err(Errno::EAGAIN),
+            Way::Terminal => write_without_waiting(self.as_fd(), &bytes[..bytes.len().min(AT_ONCE)]),
         }
     }
 }
@@ -102,9 +109,18 @@ impl AsFd for Outlet {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match &self.way {
             Way::Own(descriptor) => descriptor.as_fd(),
-            Way::File | Way::Socket | Way::Shared => raw::standard(self.number),
+            Way::File | Way::Socket | Way::Shared | Way::Terminal => raw::standard(self.number),
         }
     }
+}
+
+/// Whoever shares the descriptor does not wait in that moment either, where there is no room.
+fn write_without_waiting(descriptor: BorrowedFd<'_>, bytes: &[u8]) -> nix::Result<usize> {
+    let flags = OFlag::from_bits_retain(fcntl(descriptor, FcntlArg::F_GETFL)?);
+    fcntl(descriptor, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+    let written = nix::unistd::write(descriptor, bytes);
+    fcntl(descriptor, FcntlArg::F_SETFL(flags))?;
+    written
 }
 
 fn takes_some(descriptor: BorrowedFd<'_>) -> bool {
@@ -117,6 +133,22 @@ mod tests {
     use super::*;
     use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
     use nix::unistd::read;
+
+    #[test]
+    fn a_terminal_that_cannot_be_opened_again_is_never_waited_for() {
+        let terminal = nix::pty::openpty(None, None).unwrap();
+        let outlet = Outlet { way: Way::Terminal, ..Outlet::find(terminal.slave.as_raw_fd()) };
+        let mut written = 0;
+        let refusal = loop {
+            match outlet.write(&[b'x'; AT_ONCE]) {
+                Ok(count) => written += count,
+                Err(errno) => break errno,
+            }
+        };
+        assert_eq!((refusal, written > 0), (Errno::EAGAIN, true));
+        let flags = OFlag::from_bits_retain(fcntl(&terminal.slave, FcntlArg::F_GETFL).unwrap());
+        assert!(!flags.contains(OFlag::O_NONBLOCK));
+    }
 
     #[test]
     fn a_socket_is_never_waited_for() {

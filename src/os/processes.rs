@@ -50,10 +50,12 @@ pub(super) fn look_with(realm: &Realm, programs: impl FnOnce(&[Process]) -> Vec<
     }
     let alone = false;
     let Some(ours) = ours(realm) else { return Look { alone, blind: true, others: Vec::new() } };
+    // Somebody is there, and nobody is shown (hidepid, proc(5)).
+    let blind = ours.is_empty() && realm.own().number() == 1;
     let programs = programs(&ours);
     let others = ours.into_iter().zip(programs).filter(|(process, _)| !process.is_dead());
-    let others = others.map(|(process, program)| process.into_other(program)).collect();
-    Look { alone, blind: false, others }
+    let others: Vec<Other> = others.map(|(process, program)| process.into_other(program)).collect();
+    Look { alone, blind, others }
 }
 
 /// Those whom [`look`] would find: the first of them, those of these groups before others, and how many more there are.
@@ -99,8 +101,12 @@ pub(super) fn descendants_of(own: Pid) -> Option<Vec<Process>> {
     Some(descendants(own, read_all(own)?))
 }
 
-/// Whether a process belongs to a program: it is in the group of its leader, or descends from it. `None` if it is gone.
-pub fn belongs_to(pid: Pid, leader: Pid) -> Option<bool> {
+/// Whether a process belongs to a program: it is in the group of its leader, or descends from it. `None` if it is gone, or
+/// /proc does not tell.
+pub fn belongs_to(own: Pid, pid: Pid, leader: Pid) -> Option<bool> {
+    if !is_own_proc(own) {
+        return None;
+    }
     let mut process = read(pid.number())?;
     for _ in 0..DEPTH {
         if process.pid == leader || process.pgid == leader.number() {
@@ -149,8 +155,11 @@ pub fn is_below(own: Pid, init: Pid, pid: Pid) -> bool {
     ours.iter().any(|process| process.pid == pid)
 }
 
-/// The parent of a process, also of one that has ended and was not reaped.
-pub fn parent(pid: Pid) -> Option<i32> {
+/// The parent of a process, also of one that has ended and was not reaped. `None`: it is not there, or /proc does not tell.
+pub fn parent(own: Pid, pid: Pid) -> Option<i32> {
+    if !is_own_proc(own) {
+        return None;
+    }
     read(pid.number()).map(|process| process.parent)
 }
 
@@ -160,7 +169,11 @@ pub fn name(pid: Pid) -> Option<String> {
 }
 
 /// The command line of a process, if it can still be read.
-pub fn command(pid: Pid) -> Option<String> {
+pub fn command(own: Pid, pid: Pid) -> Option<String> {
+    if is_own_proc(own) { command_line(pid) } else { None }
+}
+
+fn command_line(pid: Pid) -> Option<String> {
     let mut line = Vec::new();
     File::open(format!("/proc/{pid}/cmdline")).ok()?.take(COMMAND_LIMIT).read_to_end(&mut line).ok()?;
     let words: Vec<_> = line.split(|&byte| byte == 0).filter(|word| !word.is_empty()).collect();
@@ -193,13 +206,27 @@ impl Process {
         self.state == 'X' || (self.state == 'Z' && self.threads <= 1)
     }
 
+    /// True for one that may hang in the kernel (D) and hold the lock of its memory for ever, which reading its command line or
+    /// its environment takes. One that waits for a child of vfork(2) to become another program, as shells do all the time, is
+    /// in the same state.
+    pub(super) fn hangs(&self) -> bool {
+        let is_there = || read(self.pid.number()).is_some_and(|process| process.state == 'D');
+        self.state == 'D' && !waits_for_vfork(self.pid) && is_there()
+    }
+
     pub(super) fn into_other(self, program: Option<ProgramId>) -> Other {
-        // Reading the command line takes the memory lock of the process, which one that hangs in the kernel (D) may
-        // hold for ever.
-        let line = if self.state == 'D' { None } else { command(self.pid) };
+        let line = if self.hangs() { None } else { command_line(self.pid) };
         let command = line.unwrap_or_else(|| format!("[{}]", self.name));
         Other { pid: self.pid, pgid: Pgid::new(self.pgid), program, command, state: self.state }
     }
+}
+
+/// `wait_for_vfork_done` is a part of another function in most kernels (proc(5), wchan).
+fn waits_for_vfork(pid: Pid) -> bool {
+    let mut place = String::new();
+    let read =
+        File::open(format!("/proc/{pid}/wchan")).and_then(|file| file.take(64).read_to_string(&mut place));
+    read.is_ok() && ["kernel_clone", "wait_for_vfork_done", "_do_fork"].contains(&place.as_str())
 }
 
 /// True if the numbers in /proc mean the same processes as here.
@@ -281,6 +308,23 @@ pub(super) mod tests {
 
     pub(in crate::os) fn process(number: i32, parent: i32, group: i32) -> Process {
         parse(&format!("{number} (p) S {parent} {group} 1 0 -1 0 0 0 0 0 1 1 0 0 20 0 1 0 9 0 2")).unwrap()
+    }
+
+    #[test]
+    fn a_shell_that_starts_others_does_not_hang() {
+        let looping = "while :; do /bin/true; done";
+        let mut shell = std::process::Command::new("/bin/sh").args(["-c", looping]).spawn().unwrap();
+        let number = shell.id().cast_signed();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        let (mut waiting, mut hanging) = (0, 0);
+        while waiting < 20 && std::time::Instant::now() < deadline {
+            let process = read(number).unwrap();
+            waiting += i32::from(process.state == 'D');
+            hanging += i32::from(process.hangs());
+        }
+        shell.kill().unwrap();
+        shell.wait().unwrap();
+        assert_eq!((waiting, hanging), (20, 0), "of those that wait in vfork(2)");
     }
 
     #[test]

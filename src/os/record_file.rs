@@ -7,11 +7,13 @@ use nix::sys::stat::{SFlag, lstat};
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Nobody but runinit's own user reads it: command lines may tell more than they should.
 const MODE: u32 = 0o600;
+/// The mode's bit by which others may write (inode(7)).
+const OTHERS_WRITE: u32 = 0o002;
 /// The longest record that is read back.
 const READ_LIMIT: u64 = 16 << 20;
 
@@ -85,10 +87,15 @@ pub(super) fn lock(path: &Path) -> io::Result<Flock<File>> {
 /// What the last run left there, if anything; never through a symbolic link.
 ///
 /// # Errors
-/// It is missing, a link, no file, or cannot be read.
+/// It is missing, a link, no file, or cannot be read; or others could have written it, who would have a say in which sessions
+/// the next run ends.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut contents = Vec::new();
-    let (file, _) = regular_file::open_as(OpenOptions::new().read(true), path, libc::O_NOFOLLOW)?;
+    let (file, metadata) = regular_file::open_as(OpenOptions::new().read(true), path, libc::O_NOFOLLOW)?;
+    let is_own = [0, nix::unistd::geteuid().as_raw()].contains(&metadata.uid());
+    if !is_own || metadata.mode() & OTHERS_WRITE != 0 {
+        return Err(io::Error::other("others could have written this"));
+    }
     file.take(READ_LIMIT).read_to_end(&mut contents)?;
     Ok(contents)
 }

@@ -22,6 +22,14 @@ pub struct Inherited {
     pub descriptors: Option<(u64, u64)>,
 }
 
+impl Inherited {
+    /// For what is runinit's own: it has to hear of its children and to end when it is asked to, whatever came in.
+    #[must_use]
+    pub fn without_signals(self) -> Self {
+        Self { mask: 0, ignore_sigchld: false, ..self }
+    }
+}
+
 /// The descriptor that all signals arrive at.
 #[derive(Debug)]
 pub struct Signals {
@@ -37,12 +45,18 @@ pub struct Arrived {
     pub sender: Option<(i32, u32)>,
 }
 
-/// Blocks every signal and opens the descriptor.
+/// As PID 1 blocks every signal, and returns the mask that was before: what is not blocked is lost to a PID 1 that has no
+/// handler for it (`pid_namespaces(7)`).
+pub fn hold_as_init() -> Option<u64> {
+    (std::process::id() == 1).then(|| raw::set_signal_mask(u64::MAX))
+}
+
+/// Blocks every signal and opens the descriptor. `held`: the mask that was before, if they are blocked already.
 ///
 /// # Errors
 /// The system refuses a descriptor (EMFILE, ENFILE, ENOMEM).
-pub fn take_over() -> nix::Result<(Signals, Inherited)> {
-    let mask = raw::set_signal_mask(u64::MAX);
+pub fn take_over(held: Option<u64>) -> nix::Result<(Signals, Inherited)> {
+    let mask = held.unwrap_or_else(|| raw::set_signal_mask(u64::MAX));
     let ignore_sigchld = raw::is_sigchld_ignored();
     if ignore_sigchld {
         raw::set_sigchld_ignored(false);

@@ -18,6 +18,9 @@ impl Runtime {
         }
         let mut look = members::look(&self.realm, &self.families(), &self.marks);
         let known: BTreeSet<Pid> = look.others.iter().map(|other| other.pid).collect();
+        if !self.core.is_killing() {
+            look.others.retain(|other| !self.is_in_use(other.pid));
+        }
         look.others.extend(self.on_shared_servers().into_iter().filter(|other| !known.contains(&other.pid)));
         look.alone &= look.others.is_empty();
         look

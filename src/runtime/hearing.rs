@@ -189,9 +189,13 @@ impl Runtime {
     /// ended since (`systemd-notify`) cannot be looked at; it is believed if it could have ended the program anyway.
     fn is_from(&self, id: ProgramId, sender: Pid, uid: u32) -> bool {
         let Some(leader) = self.core.program(id).and_then(Program::leader) else { return false };
-        match processes::belongs_to(sender, leader) {
-            Some(belongs) => belongs,
-            None => kill::may_end_others(uid),
+        if sender == leader {
+            return true;
         }
+        processes::belongs_to(self.realm.own(), sender, leader).unwrap_or_else(|| {
+            let identity = &self.core.plan().programs[id].launch.confinement.identity;
+            let user = identity.as_ref().and_then(|identity| identity.user.as_ref());
+            kill::may_end_others(uid) || user.is_some_and(|user| user.uid == uid)
+        })
     }
 }

@@ -352,7 +352,8 @@ impl Runtime {
         }
         let is_told = [Signal::TERM, Signal::INT, Signal::QUIT].contains(&signal);
         let sender = sender.map(|(pid, uid)| {
-            let command = Pid::new(pid).filter(|_| is_told).and_then(processes::command);
+            let command = Pid::new(pid).filter(|_| is_told);
+            let command = command.and_then(|pid| processes::command(self.realm.own(), pid));
             Sender { pid, uid, command }
         });
         Some(Received { signal, sender })

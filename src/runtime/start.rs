@@ -46,11 +46,14 @@ impl Runtime {
         if launch.leads == Leads::Session {
             terminal::leave();
         }
+        let is_in_front = launch.foreground;
         let spawned = spawn::spawn(launch, surroundings);
         if spawned.is_err() {
             self.remove_cgroup(id);
-            // It may have ended in the foreground.
-            self.take_terminal();
+            if is_in_front {
+                // It may have ended there.
+                self.take_terminal();
+            }
         }
         let pid = self.watch_start(spawned)?;
         if let Some((_, Some(writing))) = stdin {

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// Longer answers are cut: a screen of the most lines there may be, all of them long.
 const LONGEST_ANSWER: usize = 4 << 20;
@@ -36,7 +37,12 @@ pub(super) struct Tmux {
     screens: BTreeMap<ProgramId, Vec<String>>,
     /// Panes that had ended before they could be watched.
     ended: Vec<ProgramId>,
+    /// The servers whose sessions were closed, and until when those of them that have no other one may take to end.
+    closing: BTreeMap<Pid, Instant>,
 }
+
+/// How long a server may take to end when its last session is closed.
+const SERVER_ENDS: Duration = Duration::from_millis(200);
 
 /// What a client asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,7 +167,7 @@ impl Runtime {
         let spec = &self.core.plan().programs[id];
         let panes = tmux::panes(answer).into_iter().map(|(pane, _)| pane);
         let pane = panes.into_iter().find(|pane| spec.is_agent() && Some(pane.pid) == spec.runs_as);
-        if let Some(pane) = pane {
+        if let Some(pane) = pane.filter(|pane| self.is_near(pane)) {
             return Event::Spawned(id, Ok(self.watch(id, pane)));
         }
         let server = answer.trim().parse().ok().and_then(Pid::new);
@@ -212,7 +218,7 @@ impl Runtime {
     /// Another one has it look. The server is the parent; if that is runinit, there is none any more.
     fn wake_server(&self, id: ProgramId) {
         let Some((_, pane)) = self.session(id) else { return };
-        let parent = processes::parent(pane.pid).and_then(Pid::new);
+        let parent = processes::parent(self.realm.own(), pane.pid).and_then(Pid::new);
         if let Some(server) = parent.filter(|server| *server != self.realm.own()) {
             // It may end at any moment (ESRCH); then runinit hears of the pane's end by itself.
             let _ = kill::process(server, Signal::CHLD);
@@ -228,6 +234,15 @@ impl Runtime {
             Question::End => Some(tmux::end(&session.socket, pane()?)),
             Question::Close { waits } => Some(tmux::close(session, pane()?, waits)),
         }
+    }
+
+    /// True for a server that still has the session of a program, or ends with the last of them: one that tmux has started itself
+    /// is below runinit.
+    pub(super) fn is_in_use(&self, server: Pid) -> bool {
+        let has_session = |id: ProgramId| self.core.program(id).is_some_and(|program| !program.is_over());
+        let mut panes = self.tmux.panes.iter();
+        panes.any(|(id, pane)| pane.server == server && has_session(*id))
+            || self.tmux.closing.get(&server).is_some_and(|until| Instant::now() < *until)
     }
 
     fn session(&self, id: ProgramId) -> Option<(&Session, &Pane)> {
@@ -252,7 +267,7 @@ impl Runtime {
         let nothing = pipe::nothing_to_read().map_err(refused)?;
         let launch = Launch { argv, ..Launch::default() };
         let surroundings = Surroundings {
-            inherited: self.inherited,
+            inherited: self.inherited.without_signals(),
             variables: &[],
             cgroup: None,
             standard: [Some(nothing.as_fd()), Some(answer.as_fd()), Some(answer.as_fd())],
@@ -293,8 +308,10 @@ impl Runtime {
                     // There is no such server any more.
                     Some(_) => true,
                 };
-                if is_closed {
-                    self.tmux.panes.remove(&id);
+                if is_closed && let Some(pane) = self.tmux.panes.remove(&id) {
+                    let now = Instant::now();
+                    self.tmux.closing.retain(|_, until| now < *until);
+                    self.tmux.closing.insert(pane.server, now + SERVER_ENDS);
                 }
                 Some(Event::Closed(id, is_closed))
             }
@@ -309,12 +326,22 @@ impl Runtime {
                 None => self.spawn(id),
             },
             Kind::Agent(_) | Kind::Process => match tmux::read_start(answer) {
+                Ok(pane) if !self.is_near(&pane) => {
+                    let why = "cannot start its tmux session: its server is in another PID namespace";
+                    Err(failure(SpawnFailureKind::NotExecutable, why.to_owned()))
+                }
                 // Whatever came of the options behind it: it is there.
                 Ok(pane) => Ok(self.watch(id, pane)),
                 Err(why) if is_well => Err(failure(SpawnFailureKind::NotExecutable, why)),
                 Err(_) => Err(no_session(answer)),
             },
         }
+    }
+
+    /// False for one whose number is somebody else's here: its server, which is its parent, runs in another PID namespace.
+    fn is_near(&self, pane: &Pane) -> bool {
+        let parent = processes::parent(self.realm.own(), pane.pid);
+        parent.is_none_or(|parent| parent == pane.server.number())
     }
 
     fn watch(&mut self, id: ProgramId, pane: Pane) -> Pid {
@@ -374,7 +401,9 @@ impl Runtime {
     }
 
     pub(super) fn probe(&self, id: ProgramId, pgid: Pgid) -> GroupState {
-        if self.core.plan().programs[id].is_agent() {
+        let spec = &self.core.plan().programs[id];
+        // A server that was taken over may be nobody's child who reaps it: its zombie is not there.
+        if spec.is_agent() || spec.is_server() && spec.runs_as.is_some() {
             self.kernel_session(id, pgid).probe()
         } else {
             kill::probe(pgid)

@@ -37,7 +37,7 @@ pub fn start(
     cwd: Option<&Path>,
     run: &str,
 ) -> Vec<OsString> {
-    let mut line = client(&session.socket);
+    let mut line = starter(&session.socket);
     let target = format!("={}:", session.name);
     if session.socket.is_private() {
         // Everything there is runinit's own: one of this name is from a start that was given up. The name is compared, since a
@@ -131,7 +131,8 @@ pub fn keys(socket: &Socket, pane: &Pane, keys: &[String]) -> Vec<OsString> {
 /// Looks for the pane of a session that may be there already ([`panes`](super::panes)).
 pub fn look(session: &Session) -> Vec<OsString> {
     let mut line = client(&session.socket);
-    line.extend(words(["list-panes", "-s", "-t", &format!("={}", session.name), "-F", PANE]));
+    // Without the colon it would be the name of a window first (tmux(1), "target-window").
+    line.extend(words(["list-panes", "-s", "-t", &format!("={}:", session.name), "-F", PANE]));
     line
 }
 
@@ -158,10 +159,21 @@ pub fn attach(session: &Session) -> Vec<OsString> {
 
 /// `-u`: what is on a screen is UTF-8 whatever the locale. `-N`: no server is started by a question, as that would be a
 /// daemon that nobody knows of.
+/// It starts no server.
 fn client(socket: &Socket) -> Vec<OsString> {
     let mut line = words(["tmux", "-u"]);
     line.extend(socket.arguments());
     line.extend(words(["-N"]));
+    line
+}
+
+/// On a path it starts a server if none is there, which ends with its last session. A private one is there already, and the
+/// user's own is not runinit's to start.
+fn starter(socket: &Socket) -> Vec<OsString> {
+    let Socket::Path(_) = socket else { return client(socket) };
+    let mut line = words(["tmux", "-u"]);
+    line.extend(socket.arguments());
+    line.extend(words(["-f", "/dev/null"]));
     line
 }
 
@@ -225,6 +237,19 @@ mod tests {
         for socket in ["default", "/run/tmux.sock"] {
             assert!(!asked(socket).contains("kill-session"), "{socket}");
         }
+    }
+
+    #[test]
+    fn only_on_a_path_a_start_may_start_a_server() {
+        for (socket, begins) in [
+            ("own", "tmux -u -L own -N "),
+            ("default", "tmux -u -L default -N "),
+            ("/run/t", "tmux -u -S /run/t -f /dev/null new-session "),
+        ] {
+            let words = start(&session(socket), &["x".into()], &[], None, "run");
+            assert!(line(&words).starts_with(begins), "{}", line(&words));
+        }
+        assert!(line(&look(&session("/run/t"))).starts_with("tmux -u -S /run/t -N list-panes"));
     }
 
     #[test]

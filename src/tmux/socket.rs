@@ -32,8 +32,7 @@ impl Socket {
         }
     }
 
-    /// True if runinit starts the server and ends it. The default server is the user's, and a path is that of a server that
-    /// runs already.
+    /// True if runinit starts the server and ends it. The default server is the user's, and a path may be that of anybody's.
     pub fn is_private(&self) -> bool {
         matches!(self, Self::Name(name) if name != Self::DEFAULT)
     }

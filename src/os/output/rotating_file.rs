@@ -84,9 +84,12 @@ impl RotatingFile {
                 Ok(count) => written += count,
                 Err(Errno::EINTR) => {}
                 Err(errno) => {
-                    written = whole_lines(&lines[..written]);
-                    // Else the next line would go on where this one broke off.
-                    let _ = self.file.set_len(self.size + written as u64);
+                    let torn = written - whole_lines(&lines[..written]);
+                    written -= torn;
+                    // Else the next line would go on where this one broke off. Somebody may have cut the file meanwhile.
+                    if let Ok(file) = self.file.metadata() {
+                        let _ = self.file.set_len(file.len().saturating_sub(torn as u64));
+                    }
                     self.lose(&lines[written..], errno);
                     break;
                 }

@@ -156,8 +156,6 @@ unsafe fn prepare(birth: &Birth) -> Option<(Stage, i32)> {
     if birth.ignore_sigchld {
         set_sigchld_ignored(true);
     }
-    discard_stops();
-    set_signal_mask(birth.mask);
     None
 }
 
@@ -211,37 +209,54 @@ unsafe fn write_number(number: u32, room: *mut u8) {
     }
 }
 
-/// The search of execvp(3): ENOENT and its like go on to the next directory, EACCES is remembered, or else the
-/// last one, anything else ends it.
+/// The search of execvp(3): ENOENT and its like go on to the next directory, EACCES and a missing interpreter are remembered,
+/// or else the last one, anything else ends it.
 /// SAFETY: as for `prepare`.
 unsafe fn exec(birth: &mut Birth) -> (Stage, i32) {
-    let mut remembered = libc::ENOENT;
+    let mut remembered = (Stage::Exec, libc::ENOENT);
     let mut next = birth.candidates;
-    // SAFETY: all arrays end with a null pointer; `shell_argv` has its first two places filled by the parent.
+    // SAFETY: all arrays end with a null pointer.
     unsafe {
+        let is_search = !(*next).is_null() && !(*next.add(1)).is_null();
         while !(*next).is_null() {
             let candidate = *next;
             next = next.add(1);
-            libc::execve(candidate, birth.argv, birth.environment);
-            let mut errno = Errno::last_raw();
-            if errno == libc::ENOEXEC {
-                *birth.shell_argv.add(1) = candidate;
-                libc::execve(*birth.shell_argv, birth.shell_argv, birth.environment);
-                errno = libc::ENOEXEC;
-            }
+            // What is not there is passed over with all signals blocked: a stop in the middle of a long search would hold
+            // runinit, too.
+            let is_there = !is_search || libc::access(candidate, libc::F_OK) == 0;
+            let errno = if is_there { try_to_become(birth, candidate) } else { Errno::last_raw() };
             match errno {
                 libc::ENOENT if libc::access(candidate, libc::F_OK) == 0 => {
-                    return (Stage::Interpreter, errno);
+                    remembered = (Stage::Interpreter, errno);
                 }
                 libc::ENOENT | libc::ENOTDIR | libc::ESTALE | libc::ENODEV | libc::ETIMEDOUT => {
-                    if remembered != libc::EACCES {
-                        remembered = errno;
+                    if remembered.0 == Stage::Exec && remembered.1 != libc::EACCES {
+                        remembered.1 = errno;
                     }
                 }
-                libc::EACCES => remembered = errno,
+                libc::EACCES => remembered = (Stage::Exec, errno),
                 _ => return (Stage::Exec, errno),
             }
         }
     }
-    (Stage::Exec, remembered)
+    remembered
+}
+
+/// Only returns if it fails.
+/// SAFETY: as for `prepare`; `shell_argv` has its first two places filled by the parent.
+unsafe fn try_to_become(birth: &Birth, candidate: *const c_char) -> i32 {
+    discard_stops();
+    set_signal_mask(birth.mask);
+    // SAFETY: all arrays end with a null pointer.
+    let errno = unsafe {
+        libc::execve(candidate, birth.argv, birth.environment);
+        let errno = Errno::last_raw();
+        if errno == libc::ENOEXEC {
+            *birth.shell_argv.add(1) = candidate;
+            libc::execve(*birth.shell_argv, birth.shell_argv, birth.environment);
+        }
+        errno
+    };
+    set_signal_mask(u64::MAX);
+    errno
 }
