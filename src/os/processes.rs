@@ -210,8 +210,8 @@ impl Process {
     /// its environment takes. One that waits for a child of vfork(2) to become another program, as shells do all the time, is
     /// in the same state.
     pub(super) fn hangs(&self) -> bool {
-        let is_there = || read(self.pid.number()).is_some_and(|process| process.state == 'D');
-        self.state == 'D' && !waits_for_vfork(self.pid) && is_there()
+        let is_so_still = || read(self.pid.number()).is_some_and(|process| process.state == 'D');
+        self.state == 'D' && !waits_for_vfork(self.pid) && is_so_still()
     }
 
     pub(super) fn into_other(self, program: Option<ProgramId>) -> Other {
@@ -221,12 +221,13 @@ impl Process {
     }
 }
 
-/// `wait_for_vfork_done` is a part of another function in most kernels (proc(5), wchan).
+/// Where it waits (proc(5), wchan). `wait_for_vfork_done` is a part of another function in most kernels. 0: it runs, or may not
+/// be looked at, and then the rest of it cannot be read either.
 fn waits_for_vfork(pid: Pid) -> bool {
     let mut place = String::new();
-    let read =
-        File::open(format!("/proc/{pid}/wchan")).and_then(|file| file.take(64).read_to_string(&mut place));
-    read.is_ok() && ["kernel_clone", "wait_for_vfork_done", "_do_fork"].contains(&place.as_str())
+    let file = File::open(format!("/proc/{pid}/wchan"));
+    let read = file.and_then(|file| file.take(64).read_to_string(&mut place));
+    read.is_ok() && ["0", "kernel_clone", "wait_for_vfork_done", "_do_fork"].contains(&place.as_str())
 }
 
 /// True if the numbers in /proc mean the same processes as here.
