@@ -49,18 +49,9 @@ impl Order {
     }
 
     /// All that come after a program, directly or not, those that do directly first.
-    pub fn all_after(&self, id: ProgramId) -> impl Iterator<Item = ProgramId> {
-        let mut next: VecDeque<ProgramId> = self.dependents(id).iter().copied().collect();
-        let mut seen = BTreeSet::new();
-        std::iter::from_fn(move || {
-            loop {
-                let id = next.pop_front()?;
-                if seen.insert(id) {
-                    next.extend(self.dependents(id));
-                    return Some(id);
-                }
-            }
-        })
+    pub fn all_after(&self, id: ProgramId) -> AllAfter<'_> {
+        let next = self.dependents(id).iter().copied().collect();
+        AllAfter { order: self, next, seen: BTreeSet::new() }
     }
 
     /// For each program, how long the chain of those that can only stop after it needs at most.
@@ -71,6 +62,30 @@ impl Order {
             after[id.0] = chains.max().unwrap_or_default();
         }
         after
+    }
+}
+
+/// See [`Order::all_after`]. Nobody is looked for beyond whom it is asked for: a fleet is asked about each of its programs
+/// again and again.
+#[derive(Debug)]
+pub struct AllAfter<'a> {
+    order: &'a Order,
+    next: VecDeque<ProgramId>,
+    seen: BTreeSet<ProgramId>,
+}
+
+impl Iterator for AllAfter<'_> {
+    type Item = ProgramId;
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<ProgramId> {
+        loop {
+            let id = self.next.pop_front()?;
+            if self.seen.insert(id) {
+                self.next.extend(self.order.dependents(id));
+                return Some(id);
+            }
+        }
     }
 }
 

@@ -219,8 +219,11 @@ impl Core {
         self.plan.budget != Budget::Forever || self.is_now()
     }
 
-    /// Another budget has come, which is not for ever: the steps that are under way end like all others.
+    /// Another budget may have come: where it is not for ever, the steps that are under way end like all others.
     pub(super) fn end_waits_for_ever(&mut self, now: Moment) {
+        if self.plan.budget == Budget::Forever {
+            return;
+        }
         for id in self.ids() {
             let State::Stopping { cascade: Cascade { step, until: None, .. }, .. } = self.programs[id].state
             else {
