@@ -35,7 +35,7 @@ struct Sample {
 
 /// As PID 1, because not every peer is a subreaper.
 pub(crate) fn measure(bench: &Bench) -> Result<Vec<Report>> {
-    let rounds = bench.options.rounds(100, 5);
+    let rounds = bench.options.rounds(200, 5);
     let inits: Vec<&Subject> =
         bench.subjects.iter().filter(|subject| subject.role != Role::Baseline).collect();
     let (samples, order) = uninterrupted(|| in_turn(&inits, rounds, |subject| once(bench, subject)))?;
