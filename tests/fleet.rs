@@ -9,7 +9,7 @@ use serde_json::json;
 use std::fs::{OpenOptions, Permissions};
 use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use support::{Lateness, Outcome, Place, Record, Running, Stage, Tested, ensure, probe, runinit};
+use support::{Lateness, Outcome, Place, Record, Running, Stage, Tested, ensure, probe, runinit, words};
 
 /// Starts a fleet. In its text `@probe` is the probe, `@dir` the stage's directory, and `@say` a shell's words that append a
 /// line to the file `said` there.
@@ -576,6 +576,30 @@ fn a_program_that_cannot_run_can_shut_the_fleet_down() -> Tested {
         running.end_with(code)?;
         ensure!(running.record()?.text("reason")? == "program_failed", "{:?}", running.record());
     }
+    Ok(())
+}
+
+#[test]
+fn strays_that_proc_hides_are_asked_too() -> Tested {
+    let stage = Stage::new(Place::Pid1)?;
+    let daemon = "trap \"exit 0\" TERM; while :; do sleep 0.05; done";
+    let shell = "setsid sh -c \"$DAEMON\" & exec sleep 1000";
+    let text =
+        format!("[[program]]\nname = 'a'\nuser = 1234\nshell = '{shell}'\nenv = {{ DAEMON = '{daemon}' }}\n");
+    write(&stage, &text)?;
+    let hiding = "mount -o remount,hidepid=invisible /proc && exec setpriv --bounding-set -sys_ptrace \"$@\"";
+    let mut argv = words(["sh", "-c", hiding, "sh"]);
+    let (config, record) = (stage.path("fleet.toml"), stage.path("record"));
+    argv.extend(runinit(&["--config", &config, "--state-file", &record, "--grace", "60s"], &[]));
+    let mut running = stage.start(argv)?;
+    running.wait_for("the daemon", || {
+        let shells = running.everybody().iter().filter(|process| process.name == "sh").count();
+        running.stderr().contains("a: started") && shells == 1
+    })?;
+    running.signal(SIGTERM)?;
+    running.end_with(0)?;
+    let took = running.record()?.number("elapsed_ms")?;
+    ensure!(took < 20_000, "it was waited for, and not asked: {took} ms");
     Ok(())
 }
 

@@ -188,6 +188,24 @@ time.sleep(1000)"#;
 }
 
 #[test]
+fn another_user_s_word_is_heard_where_nobody_can_be_looked_at() -> Tested {
+    let say = r#"import os, socket, time
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.connect("\0" + os.environ["NOTIFY_SOCKET"][1:])
+if os.fork() == 0:
+    s.send(b"READY=1")
+    os._exit(0)
+time.sleep(1000)"#;
+    let text =
+        program("first", &format!("exec python3 -c '{say}'"), "user = 1234\nready = { notify = true }")
+            + &sayer("second", "after = [\"first\"]");
+    let without_proc = "mount -t tmpfs none /proc && exec \"$@\"";
+    let running = fleet_by(&["unshare", "--mount", "sh", "-c", without_proc, "sh"], &text)?;
+    running.wait_for_line("said", "second")?;
+    Ok(stop(running, 0)?)
+}
+
+#[test]
 fn one_that_falls_silent_is_started_again() -> Tested {
     let say = r#"import os, socket, time
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

@@ -422,6 +422,28 @@ fn a_typed_main_program_of_a_fleet_has_the_terminal() -> Tested {
 }
 
 #[test]
+fn a_typed_main_program_keeps_the_terminal_when_another_cannot_start() -> Tested {
+    let fleet = r#"
+        [[program]]
+        name = "first"
+        shell = "exec sleep 1000"
+        ready = { file = "typed" }
+        [[program]]
+        name = "late"
+        command = ["/no/such/command"]
+        after = ["first"]
+    "#;
+    let mut desk = Desk::new()?;
+    std::fs::write(desk.dir.path().join("fleet.toml"), fleet).map_err(|e| e.to_string())?;
+    desk.run("./runinit --config fleet.toml -- sh -c 'echo u''p; read x; touch $x; cat'", "up\r\n")?;
+    desk.run("typed", "late: cannot run /no/such/command")?;
+    desk.run("read on", "read on\r\n")?;
+    desk.shell.type_in("\x04")?;
+    desk.is_back()?;
+    Ok(())
+}
+
+#[test]
 fn a_typed_main_program_that_is_started_again_has_the_terminal_again() -> Tested {
     let fleet = r#"
         [init]

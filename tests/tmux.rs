@@ -211,6 +211,15 @@ fn a_main_agent_ends_everything_with_its_code() -> Tested {
 }
 
 #[test]
+fn an_end_is_known_though_sigchld_came_in_blocked() -> Tested {
+    let stage = stage(Place::Below, &agent("a", "exit 3", "main = true"))?;
+    let stage = stage.with("--block", libc::SIGCHLD.to_string());
+    let command = command_line(&stage);
+    let mut running = stage.start(runinit(&command.each_ref().map(String::as_str), &[]))?;
+    Ok(running.end_with(3)?)
+}
+
+#[test]
 fn a_command_that_is_not_there_is_told_as_for_any_program() -> Tested {
     let text = "[[program]]\nname = \"main\"\nmain = true\ncommand = [\"/no/such\", \"x\"]\ntmux = { session = \"s\" }\n";
     let mut running = fleet(text)?;

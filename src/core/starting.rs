@@ -13,8 +13,8 @@ use std::time::Duration;
 
 /// Starts in one round of the loop, so that a large fleet's start leaves signals waiting no longer than this.
 pub(super) const STARTS_PER_ROUND: usize = 16;
-/// When the system has no room for a process, or the command is just being written, the first retry comes after this; each later one after
-/// twice as long.
+/// When the system has no room for a process, or the command is just being written, the first retry comes after this; each
+/// later one after twice as long.
 const FIRST_RETRY: Duration = Duration::from_millis(10);
 /// No retry waits longer than this.
 const LONGEST_RETRY: Duration = Duration::from_secs(1);

@@ -151,6 +151,17 @@ mod tests {
     }
 
     #[test]
+    fn what_others_could_have_written_is_not_believed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("record.json");
+        std::fs::write(&path, "{}").unwrap();
+        for (mode, is_believed) in [(0o600, true), (0o664, true), (0o666, false)] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(read(&path).is_ok(), is_believed, "{mode:o}");
+        }
+    }
+
+    #[test]
     fn links_in_the_way_are_replaced_not_followed() {
         let directory = tempfile::tempdir().unwrap();
         let (path, victim) = (directory.path().join("record.json"), directory.path().join("victim"));

@@ -27,8 +27,9 @@ impl Runtime {
         let cgroup = self.entrance(id);
         let stdin =
             open_stdin(launch).map_err(|errno| spawn::refused("cannot open its standard input", errno))?;
+        let is_own = self.core.plan().programs[id].is_server();
         let surroundings = Surroundings {
-            inherited: self.inherited,
+            inherited: if is_own { self.inherited.without_signals() } else { self.inherited },
             variables: &variables,
             cgroup: cgroup.as_ref().map(AsFd::as_fd),
             standard: [

@@ -249,7 +249,8 @@ mod tests {
             let words = start(&session(socket), &["x".into()], &[], None, "run");
             assert!(line(&words).starts_with(begins), "{}", line(&words));
         }
-        assert!(line(&look(&session("/run/t"))).starts_with("tmux -u -S /run/t -N list-panes"));
+        let look = line(&look(&session("/run/t")));
+        assert!(look.starts_with("tmux -u -S /run/t -N list-panes -s -t =a: -F"), "{look}");
     }
 
     #[test]
