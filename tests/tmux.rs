@@ -540,6 +540,24 @@ fn a_server_on_a_path_is_started_if_none_is_there() -> Tested {
 }
 
 #[test]
+fn a_server_in_another_pid_namespace_is_refused() -> Tested {
+    let text = "[tmux]\nsocket = \"@dir/shared\"\n".to_owned() + &sayer("a", "main = true");
+    let stage = stage(Place::Below, &text)?;
+    // Whatever number the agent has there, somebody has it here.
+    let script = "for i in $(seq 40); do sleep 1001 & done
+        unshare --pid --fork --mount-proc sh -c 'tmux -S \"$0\" -f /dev/null new-session -d cat; exec sleep 1002' @shared &
+        until tmux -S @shared has-session 2>/dev/null; do sleep 0.05; done
+        exec \"$@\"";
+    let script = script.replace("@shared", &stage.path("shared"));
+    let mut running = start_by(stage, &script)?;
+    let end = running.end()?;
+    ensure!(end.code == Some(126), "{}", running.explain("its code"));
+    let refusal = "a: cannot start its tmux session: its server is in another PID namespace";
+    ensure!(running.stderr().contains(refusal), "{}", running.explain("no refusal"));
+    Ok(())
+}
+
+#[test]
 fn what_waits_for_an_agent_starts_when_it_is_ready() -> Tested {
     let text = sayer("first", "ready = { exec = [\"test\", \"-e\", \"@dir/said\"] }")
         + &sayer("second", "after = [\"first\"]");

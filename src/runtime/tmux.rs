@@ -327,6 +327,7 @@ impl Runtime {
             },
             Kind::Agent(_) | Kind::Process => match tmux::read_start(answer) {
                 Ok(pane) if !self.is_near(&pane) => {
+                    self.take_back(id);
                     let why = "cannot start its tmux session: its server is in another PID namespace";
                     Err(failure(SpawnFailureKind::NotExecutable, why.to_owned()))
                 }
@@ -335,6 +336,13 @@ impl Runtime {
                 Err(why) if is_well => Err(failure(SpawnFailureKind::NotExecutable, why)),
                 Err(_) => Err(no_session(answer)),
             },
+        }
+    }
+
+    /// Nobody waits for the answer: the start has failed already.
+    fn take_back(&self, id: ProgramId) {
+        if let Some(session) = self.core.plan().programs[id].session() {
+            let _ = self.run_client(tmux::take_back(session, self.marks.run()));
         }
     }
 
