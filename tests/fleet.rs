@@ -531,9 +531,13 @@ fn a_signal_that_comes_while_the_configuration_is_read_is_heard() -> Tested {
     mkfifo(&fifo, Mode::S_IRWXU).map_err(|e| e.to_string())?;
     let config = stage.path("fleet.toml");
     let mut running = stage.start(runinit(&["--config", &config], &[]))?;
-    // It can be opened when somebody reads it.
-    let mut writer = std::fs::File::create(&fifo).map_err(|e| e.to_string())?;
+    let mut writer = None;
+    running.wait_for("its reader", || {
+        writer = OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(&fifo).ok();
+        writer.is_some()
+    })?;
     running.signal(SIGTERM)?;
+    let mut writer = writer.ok_or("no writer")?;
     writer.write_all(b"[[program]]\nname = 'a'\ncommand = ['sleep', '1000']\n").map_err(|e| e.to_string())?;
     drop(writer);
     Ok(running.end_with(0)?)

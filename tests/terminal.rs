@@ -22,6 +22,10 @@ impl Desk {
         Ok(Self { shell, dir })
     }
 
+    fn write_fleet(&self, text: &str) -> Result<(), String> {
+        std::fs::write(self.dir.path().join("fleet.toml"), text).map_err(|e| e.to_string())
+    }
+
     /// Types a line and waits for something on the screen; the echo of the line does not count.
     fn run(&mut self, line: &str, expected: &str) -> Result<(), String> {
         self.shell.type_in(&format!("{line}\n"))?;
@@ -394,7 +398,7 @@ fn ctrl_c_stops_a_fleet_in_order() -> Tested {
         after = ["db"]
         shell = "trap 'echo web-ends; exit 0' TERM; echo web-up; while :; do sleep 0.05; done"
     "#;
-    std::fs::write(desk.dir.path().join("fleet.toml"), fleet).map_err(|e| e.to_string())?;
+    desk.write_fleet(fleet)?;
     desk.run("./runinit -q --config fleet.toml", "web-up")?;
     desk.shell.type_in("\x03")?;
     desk.shell.expect("web-ends")?;
@@ -409,11 +413,7 @@ fn ctrl_c_stops_a_fleet_in_order() -> Tested {
 #[test]
 fn a_typed_main_program_of_a_fleet_has_the_terminal() -> Tested {
     let mut desk = Desk::new()?;
-    std::fs::write(
-        desk.dir.path().join("fleet.toml"),
-        "[[program]]\nname = \"a\"\nshell = \"exec sleep 1000\"\n",
-    )
-    .map_err(|e| e.to_string())?;
+    desk.write_fleet("[[program]]\nname = \"a\"\nshell = \"exec sleep 1000\"\n")?;
     desk.run("./runinit -q --config fleet.toml -- cat", "")?;
     desk.run("typed", "typed\r\n")?;
     desk.shell.type_in("\x04")?;
@@ -434,7 +434,7 @@ fn a_typed_main_program_keeps_the_terminal_when_another_cannot_start() -> Tested
         after = ["first"]
     "#;
     let mut desk = Desk::new()?;
-    std::fs::write(desk.dir.path().join("fleet.toml"), fleet).map_err(|e| e.to_string())?;
+    desk.write_fleet(fleet)?;
     desk.run("./runinit --config fleet.toml -- sh -c 'echo u''p; read x; touch $x; cat'", "up\r\n")?;
     desk.run("typed", "late: cannot run /no/such/command")?;
     desk.run("read on", "read on\r\n")?;
@@ -460,7 +460,7 @@ fn a_typed_main_program_that_is_started_again_has_the_terminal_again() -> Tested
     "#;
     let typed = "./runinit -q --config fleet.toml -- sh -c 'echo u''p; read x; echo g''ot $x; test $x = two'";
     let mut desk = Desk::new()?;
-    std::fs::write(desk.dir.path().join("fleet.toml"), fleet).map_err(|e| e.to_string())?;
+    desk.write_fleet(fleet)?;
     desk.run(typed, "up\r\n")?;
     desk.run("one", "got one\r\n")?;
     desk.shell.expect("up\r\n")?;

@@ -211,7 +211,7 @@ impl Process {
     /// in the same state.
     pub(super) fn hangs(&self) -> bool {
         let is_so_still = || read(self.pid.number()).is_some_and(|process| process.state == 'D');
-        self.state == 'D' && !waits_for_vfork(self.pid) && is_so_still()
+        self.state == 'D' && !runs_or_waits_for_vfork(self.pid) && is_so_still()
     }
 
     pub(super) fn into_other(self, program: Option<ProgramId>) -> Other {
@@ -223,7 +223,7 @@ impl Process {
 
 /// Where it waits (proc(5), wchan). `wait_for_vfork_done` is a part of another function in most kernels. 0: it runs, or may not
 /// be looked at, and then the rest of it cannot be read either.
-fn waits_for_vfork(pid: Pid) -> bool {
+fn runs_or_waits_for_vfork(pid: Pid) -> bool {
     let mut place = String::new();
     let file = File::open(format!("/proc/{pid}/wchan"));
     let read = file.and_then(|file| file.take(64).read_to_string(&mut place));

@@ -328,8 +328,14 @@ impl Runtime {
             Kind::Agent(_) | Kind::Process => match tmux::read_start(answer) {
                 Ok(pane) if !self.is_near(&pane) => {
                     self.take_back(id);
-                    let why = "cannot start its tmux session: its server is in another PID namespace";
-                    Err(failure(SpawnFailureKind::NotExecutable, why.to_owned()))
+                    let is_there = processes::parent(self.realm.own(), pane.server).is_some();
+                    // One that ended just now leaves its panes to others, and may come back.
+                    let (kind, why) = if is_there {
+                        (SpawnFailureKind::NotExecutable, "its server is in another PID namespace")
+                    } else {
+                        (SpawnFailureKind::NoRoom, "its server has ended, or is in another PID namespace")
+                    };
+                    Err(failure(kind, format!("cannot start its tmux session: {why}")))
                 }
                 // Whatever came of the options behind it: it is there.
                 Ok(pane) => Ok(self.watch(id, pane)),

@@ -327,7 +327,7 @@ impl Checker {
         ensure!(!self.rules.was_stopping || has_agents, "{} was started in a shutdown", spec.name);
         let is_left_running =
             core.program(id).is_some_and(|program| matches!(program.state, State::Running { .. }));
-        let is_needed = all_after(core, id).any(|(_, program, _)| !program.is_over());
+        let is_needed = all_after(core, id).any(|(_, _, program)| !program.is_over());
         ensure!(
             core.shutdown().is_none() || !is_left_running || is_needed,
             "{} was started in a shutdown and is not stopped",
@@ -434,7 +434,7 @@ fn leaves(core: &Core) -> bool {
 }
 
 /// All that come after a program, directly or not.
-fn all_after(core: &Core, id: ProgramId) -> impl Iterator<Item = (&plan::Program, &Program, ProgramId)> {
+fn all_after(core: &Core, id: ProgramId) -> impl Iterator<Item = (ProgramId, &plan::Program, &Program)> {
     let (mut found, mut next) = (vec![id], 0);
     while let Some(&before) = found.get(next) {
         next += 1;
@@ -442,7 +442,5 @@ fn all_after(core: &Core, id: ProgramId) -> impl Iterator<Item = (&plan::Program
         let new: Vec<ProgramId> = after.filter(|id| !found.contains(id)).collect();
         found.extend(new);
     }
-    core.programs()
-        .filter(move |(other, ..)| *other != id && found.contains(other))
-        .map(|(id, spec, program)| (spec, program, id))
+    core.programs().filter(move |(other, ..)| *other != id && found.contains(other))
 }

@@ -82,7 +82,7 @@ impl Checker {
         if !is_first || self.model.is_now() || is_alone || is_late {
             return Ok(());
         }
-        for (other, dependent, other_id) in all_after(core, id) {
+        for (other_id, other, dependent) in all_after(core, id) {
             let is_there = kernel.is_group_there(other_id) || kernel.has_escapees(other_id);
             let is_given_up = matches!(dependent.state, State::Survived { .. });
             ensure!(!is_there || is_given_up, "{} is stopped before {}", spec.name, other.name);

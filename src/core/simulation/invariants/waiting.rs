@@ -179,7 +179,7 @@ fn check_held(core: &Core) -> Verdict {
             let is_going = other.hold != Hold::Free || other.fate == Fate::Removed;
             is_going && other.is_in_use() && !other.is_over()
         };
-        let is_waited_for = all_after(core, id).any(|(_, other, _)| is_there(other));
+        let is_waited_for = all_after(core, id).any(|(_, _, other)| is_there(other));
         ensure!(!is_to_stop || is_waited_for, "{} is to stop, and nothing is before it", spec.name);
     }
     Ok(())
@@ -201,7 +201,7 @@ fn check_turns(core: &Core, now: Moment) -> Verdict {
             );
             continue;
         }
-        let is_waited_for = all_after(core, id).any(|(_, dependent, _)| !dependent.is_over());
+        let is_waited_for = all_after(core, id).any(|(_, _, dependent)| !dependent.is_over());
         ensure!(is_waited_for, "{} is not stopped, and nothing is before it", spec.name);
     }
     Ok(())
