@@ -3,6 +3,7 @@
 use super::Command;
 use super::options::{Environment, path, refused};
 use super::surface::subcommand;
+use crate::config::signal_named;
 use crate::control::protocol::{Request, Target};
 use crate::control::{Ask, Show, What, Where};
 use crate::core::duration;
@@ -187,6 +188,7 @@ fn signal(words: &[String]) -> Result<Request, String> {
     let [first, second] = words else { return Err("which program, and which signal?".to_owned()) };
     let is_turned = Signal::parse(second).is_none() && Signal::parse(first).is_some();
     let (program, signal) = if is_turned { (second, first) } else { (first, second) };
+    signal_named(signal)?;
     Ok(Request::Signal { program: program.clone(), signal: signal.clone() })
 }
 
@@ -273,6 +275,7 @@ mod tests {
             ("start --name x --set env=A --env B=c -- a", "\"env\" is no table here"),
             ("start --name x --stop TERM -- a", "TERM:5s,KILL:2s"),
             ("signal web", "which signal?"),
+            ("signal web TREM", "did you mean \"SIGTERM\"?"),
             ("logs web -n many", "how many lines?"),
         ] {
             let said = asked(words).unwrap_err();

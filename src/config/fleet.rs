@@ -116,8 +116,9 @@ fn programs<'a>(
     (drafts.len() == count).then_some(drafts)
 }
 
+/// Not beside another slip, which may be in how programs are written: `[[programs]]`.
 fn check_count(report: &Report<'_>, drafts: &[Draft<'_>], main: MainCommand) {
-    if drafts.is_empty() && main == MainCommand::InFile {
+    if drafts.is_empty() && main == MainCommand::InFile && report.is_clean() {
         report.add_whole(
             "there is no [[program]] in this file, so nothing to run; add one, or give a command after `--`"
                 .to_owned(),

@@ -65,6 +65,11 @@ impl<'a> Report<'a> {
         self.found.borrow_mut().push((offset, Found::Elsewhere(diagnostic)));
     }
 
+    /// True if nothing has been found wrong yet.
+    pub(super) fn is_clean(&self) -> bool {
+        self.found.borrow().is_empty()
+    }
+
     /// In order of position. Programs share their defaults, so the same error may have been found more than once.
     pub(super) fn finish(self) -> Vec<Diagnostic> {
         let mut found = self.found.take();

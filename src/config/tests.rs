@@ -162,6 +162,10 @@ fn every_slip_between_programs_is_told_exactly() {
             ],
         ),
         (
+            "[[programs]]\nname = \"a\"\ncommand = [\"a\"]",
+            vec!["1:3: unknown key \"programs\" (did you mean \"program\"?)"],
+        ),
+        (
             "[program]\nname = \"a\"",
             vec!["1:1: \"program\" must be an array of tables ([[program]]), not a table"],
         ),
