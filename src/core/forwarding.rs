@@ -45,10 +45,6 @@ impl Core {
             }
             return;
         }
-        if let Some(starting) = self.ids().find(|id| self.is_main_waiting(*id)) {
-            self.early.insert(signal);
-            self.say(Level::Debug, starting, format_args!("{signal} is kept until it has started"), out);
-        }
         if signal == Signal::CONT {
             if let Some(shutdown) = &mut self.shutdown {
                 shutdown.settle_doubt(&received);
@@ -60,9 +56,9 @@ impl Core {
             if self.has_heard(id, received.sender.is_none()) || self.plan.programs[id].is_server() {
                 continue;
             }
-            if matches!(self.programs[id].state, State::Starting { .. }) {
-                // It may be there already, and tmux is about to tell.
+            if self.is_about_to_come(id) {
                 self.programs[id].early.insert(signal);
+                self.say(Level::Debug, id, format_args!("{signal} is kept until it has started"), out);
             }
             if signal == Signal::CONT && std::mem::take(&mut self.programs[id].is_stopped) {
                 self.continue_all(id, out);
@@ -160,8 +156,15 @@ impl Core {
         is_from_kernel && self.plan.programs[id].launch.leads == Leads::Nothing
     }
 
-    fn is_main_waiting(&self, id: ProgramId) -> bool {
-        self.plan.programs[id].main && matches!(self.programs[id].state, State::Waiting { .. })
+    /// True for a program that may be there already, and tmux is about to tell, and for a main program before its first run.
+    /// What comes between two runs is for neither: the next one knows nothing of why it came, and may die of it.
+    fn is_about_to_come(&self, id: ProgramId) -> bool {
+        let program = &self.programs[id];
+        match program.state {
+            State::Starting { .. } => true,
+            State::Waiting { .. } => self.plan.programs[id].main && program.started_at.is_none(),
+            _ => false,
+        }
     }
 
     pub(super) fn forward_to(&self, id: ProgramId, signal: Signal, out: &mut Vec<Action>) {

@@ -79,8 +79,6 @@ use order::Order;
 use plan::{Plan, ProgramId};
 use program::{Fate, Program, State};
 use shutdown::Shutdown;
-use signal::Signal;
-use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::time::Duration;
 use timeline::Timeline;
@@ -98,9 +96,6 @@ pub struct Core {
     children: Children,
     shutdown: Option<Shutdown>,
     cleaning: Cleaning,
-    /// Signals that came before the main program could be started; each is kept once. They are for the one that is main
-    /// when it starts: a reload may make that another.
-    early: BTreeSet<Signal>,
     reaped: ReapCount,
     /// The state of the jitter.
     random: u64,
@@ -136,7 +131,6 @@ impl Core {
             children: Children::default(),
             shutdown: None,
             cleaning: Cleaning::new(plan.hygiene.is_some()),
-            early: BTreeSet::new(),
             reaped: ReapCount::default(),
             random: plan.seed,
             plan,

@@ -211,7 +211,7 @@ pub struct Program {
     pub added: bool,
     /// It was alive when the shutdown began: the record has it to the end, whatever the plan says.
     pub(super) is_in_shutdown: bool,
-    /// Signals that came while tmux was asked to start it; each is kept once.
+    /// Signals that came before it was known to be there; each is kept once.
     pub early: BTreeSet<Signal>,
     /// What tmux is asked about it, while the answer is awaited.
     pub call: Option<Call>,

@@ -141,11 +141,7 @@ impl Core {
         let how = if is_taken_over { "taken over" } else { "started" };
         self.note(now, Some(id), how);
         self.say(Level::Info, id, format_args!("{how}, pid {leader}"), out);
-        let mut early = std::mem::take(&mut self.programs[id].early);
-        if self.plan.programs[id].main {
-            early.append(&mut self.early);
-        }
-        for signal in early {
+        for signal in std::mem::take(&mut self.programs[id].early) {
             self.forward_to(id, signal, out);
         }
         if self.programs[id].fate != Fate::Stays && self.shutdown.is_none() {
@@ -305,6 +301,18 @@ mod tests {
         let leader = bench.program(2).leader().unwrap();
         let told = Action::Signal(ProgramId(2), Target::Group(leader.group().unwrap()), Signal::HUP);
         assert_eq!(bench.asked(), [Action::Spawn(ProgramId(1)), Action::Spawn(ProgramId(2)), told]);
+    }
+
+    #[test]
+    fn signals_that_come_between_two_runs_are_for_neither() {
+        let restart = crate::core::policy::Restart::Always;
+        let mut bench =
+            Bench::new(vec![Program { main: true, restart, ..program("main") }, program("other")]);
+        bench.ends(0, 1, GroupState::Empty);
+        bench.step(Event::Signal(crate::core::event::Received { signal: Signal::HUP, sender: None }));
+        bench.asked();
+        bench.at(1_000);
+        assert_eq!(bench.asked(), [Action::Spawn(ProgramId(0))]);
     }
 
     #[test]

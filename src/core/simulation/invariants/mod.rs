@@ -64,10 +64,8 @@ pub(super) struct Rules {
     /// The programs before the step.
     before: Vec<Program>,
     was_stopping: bool,
-    /// Signals that wait for the main program's start.
-    early: BTreeSet<Signal>,
-    /// And while a start was under way.
-    early_of: BTreeMap<ProgramId, BTreeSet<Signal>>,
+    /// Signals that came while a start was under way, or before the main program's first.
+    early: BTreeMap<ProgramId, BTreeSet<Signal>>,
     /// Programs whose last signal went to their leader alone.
     told_alone: BTreeSet<ProgramId>,
     /// How long each program's step may last, since it asked for more time.
@@ -130,8 +128,7 @@ impl Rules {
         Self {
             before: Vec::new(),
             was_stopping: false,
-            early: BTreeSet::new(),
-            early_of: BTreeMap::new(),
+            early: BTreeMap::new(),
             told_alone: BTreeSet::new(),
             extended: BTreeMap::new(),
             finished: None,

@@ -100,16 +100,16 @@ impl Rules {
         if !is_heard(plan, signal) || asks(plan, signal, self.was_stopping) || self.finished.is_some() {
             return;
         }
-        let mut all = plan.programs.iter().zip(&self.before);
-        let is_main_waiting =
-            all.any(|(spec, program)| spec.main && matches!(program.state, State::Waiting { .. }));
-        if is_main_waiting && !self.was_stopping {
-            self.early.insert(signal);
-        }
         for (index, program) in self.before.iter().enumerate() {
             let id = ProgramId(index);
-            if matches!(program.state, State::Starting { .. }) {
-                self.early_of.entry(id).or_default().insert(signal);
+            let is_first = plan.programs[index].main && program.started_at.is_none();
+            let is_early = match program.state {
+                State::Starting { .. } => true,
+                State::Waiting { .. } => is_first && !self.was_stopping,
+                _ => false,
+            };
+            if is_early {
+                self.early.entry(id).or_default().insert(signal);
             }
             if !plan.programs[index].is_server() {
                 reasons.extend(forward(plan, id, program, signal));
@@ -123,10 +123,7 @@ impl Rules {
         let plan = core.plan();
         let Some(after) = core.program(*id) else { return };
         if matches!(self.before[id.0].state, State::Starting { .. }) {
-            let mut early = self.early_of.remove(id).unwrap_or_default();
-            if plan.programs[id.0].main {
-                early.append(&mut self.early);
-            }
+            let early = self.early.remove(id).unwrap_or_default();
             reasons.extend(early.into_iter().filter_map(|signal| forward(plan, *id, after, signal)));
         }
     }
