@@ -182,7 +182,7 @@ fn write_worst_case(plan: &Plan, time: Duration, width: usize, out: &mut String)
 /// time: its own waits against those of the longest chain from it on.
 fn killed_at(programs: &[Program], time: Duration) -> Vec<Duration> {
     let order = Order::new(programs);
-    let time_after = order.time_after(programs, |id| programs[id.0].patience_from(0));
+    let time_after = order.time_after(|id| programs[id.0].patience_from(0));
     let mut killed_at = vec![Duration::ZERO; programs.len()];
     for id in order.dependencies_first().rev() {
         let begins = order.dependents(id).iter().map(|d| killed_at[d.0]).max().unwrap_or_default();

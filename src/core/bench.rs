@@ -4,6 +4,7 @@
 use super::Core;
 use super::action::{Action, Target};
 use super::budget::{Budget, Moment};
+use super::commanding::Command;
 use super::event::{Event, GroupState, Look, Reaped, Received};
 use super::masks::Masks;
 use super::plan::{Launch, Plan, Program, ProgramId};
@@ -109,6 +110,22 @@ impl Bench {
 
     pub(super) fn signal(&mut self, signal: Signal) {
         self.step(Event::Signal(Received { signal, sender: None }));
+        self.step(Event::Tick);
+    }
+
+    /// Another plan comes. Forgets what was asked for before.
+    pub(super) fn reload(&mut self, programs: Vec<Program>) {
+        self.asked();
+        let plan = Plan::new(programs, Budget::Within(Duration::from_secs(9)));
+        self.step(Event::Reloaded(Box::new(plan)));
+        self.step(Event::Tick);
+    }
+
+    /// Somebody asks for something that can be done. Forgets what was asked for before.
+    pub(super) fn ask(&mut self, command: Command) {
+        assert_eq!(self.core.objection(&command), None);
+        self.asked();
+        self.step(Event::Asked(command));
         self.step(Event::Tick);
     }
 

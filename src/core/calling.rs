@@ -211,8 +211,7 @@ impl Core {
             let is_gone = |server: &ProgramId| {
                 self.plan.programs[*server].is_server() && self.programs[*server].leader().is_none()
             };
-            let spec = &self.plan.programs[id];
-            let is_alone = spec.is_agent() && spec.after.iter().any(is_gone);
+            let is_alone = self.plan.programs[id].is_agent() && self.stops_before(id).iter().any(is_gone);
             if is_alone && matches!(self.programs[id].state, State::Running { .. }) {
                 self.stop_for(id, Fault::NoTerminal, now, out);
             }

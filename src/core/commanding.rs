@@ -12,7 +12,6 @@
 use super::Core;
 use super::action::Action;
 use super::budget::Moment;
-use super::order::Order;
 use super::plan::{self, ProgramId};
 use super::program::{Fate, Hold, Program, Readiness, Restarting, State};
 use super::signal::Signal;
@@ -145,9 +144,8 @@ impl Core {
             Command::Add(spec) => self.add(*spec, now, out),
             Command::Remove(id) => {
                 self.say(Level::Info, id, "removed: somebody asked", out);
-                self.programs[id].leaves_after = self.in_the_way_of_leaving(id, &self.order);
                 self.remove(id, now, out);
-                self.stop_leaving(now, out);
+                self.stop_going(now, out);
                 self.end_if_nobody_is_left(now, out);
             }
         }
@@ -262,40 +260,6 @@ impl Core {
         self.note(now, Some(id), "asked to start");
     }
 
-    /// Those who are to stop do when all that come after them have.
-    pub(super) fn stop_held(&mut self, now: Moment, out: &mut Vec<Action>) {
-        self.stop_where(Self::may_stop_by_hand, now, out);
-    }
-
-    /// Stops every program that may stop; of one whose leader has ended before, its daemons.
-    pub(super) fn stop_where(
-        &mut self,
-        may_stop: fn(&Self, ProgramId) -> bool,
-        now: Moment,
-        out: &mut Vec<Action>,
-    ) {
-        for id in self.ids() {
-            if !may_stop(self, id) {
-                continue;
-            }
-            match self.programs[id].state {
-                State::Running { .. } => self.begin_cascade(id, now, out),
-                _ => self.seek(id),
-            }
-        }
-    }
-
-    /// True for a program that is to stop, and waits for nobody.
-    pub(super) fn may_stop_by_hand(&self, id: ProgramId) -> bool {
-        self.programs[id].is_untold() && self.shutdown.is_none() && self.is_its_turn_by_hand(id)
-    }
-
-    /// True for a program that is to stop, when nobody who is to stop comes after it any more.
-    pub(super) fn is_its_turn_by_hand(&self, id: ProgramId) -> bool {
-        let is_in_the_way = |dependent: ProgramId| self.programs[dependent].is_going_by_hand();
-        self.programs[id].hold != Hold::Free && !self.order.all_after(id).any(is_in_the_way)
-    }
-
     /// The leader of a program that is to stop has ended: no policy is asked. A main program's end is the fleet's.
     pub(super) fn held_leader_ended(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
         let program = &mut self.programs[id];
@@ -332,7 +296,7 @@ impl Core {
             self.take_in(place, spec, now, out);
         }
         self.programs[place].added = true;
-        self.order = Order::new(&self.plan.programs);
+        self.order_anew();
         self.note(now, Some(place), "added");
         self.say(Level::Info, place, "added: somebody asked", out);
         self.end_if_it_waits_in_vain(place, now, out);
@@ -365,23 +329,16 @@ mod tests {
         plan::Program { after: vec![FIRST], ..restarted("second") }
     }
 
-    fn ask(bench: &mut Bench, command: Command) {
-        assert_eq!(bench.core.objection(&command), None);
-        bench.asked();
-        bench.step(Event::Asked(command));
-        bench.step(Event::Tick);
-    }
-
     #[test]
     fn one_that_somebody_stops_stays_so_and_is_not_the_fleet_s_end() {
         let mut bench = Bench::new(vec![restarted("first")]);
-        ask(&mut bench, Command::Stop(FIRST));
+        bench.ask(Command::Stop(FIRST));
         assert_eq!(bench.told_to_stop(), [0]);
         bench.ends(0, 1, GroupState::Empty);
         bench.at(60_000);
         assert_eq!((bench.starts(0), &bench.program(0).state), (0, &State::Ended));
         assert!(bench.core.shutdown().is_none());
-        ask(&mut bench, Command::Start(FIRST));
+        bench.ask(Command::Start(FIRST));
         assert_eq!(bench.starts(0), 1);
         assert_eq!(bench.program(0).hold, Hold::Free);
     }
@@ -390,18 +347,18 @@ mod tests {
     fn one_that_is_removed_keeps_nobody_waiting_whatever_was_planned_for_it() {
         // It was to be started again when its group is empty.
         let mut bench = Bench::new(vec![program("first")]);
-        ask(&mut bench, Command::Add(Box::new(restarted("x"))));
+        bench.ask(Command::Add(Box::new(restarted("x"))));
         bench.ends(1, 1, GroupState::Alive);
-        ask(&mut bench, Command::Remove(ProgramId(1)));
+        bench.ask(Command::Remove(ProgramId(1)));
         bench.step(Event::Group(ProgramId(1), GroupState::Empty));
         bench.ends(0, 0, GroupState::Empty);
         assert!(bench.core.is_finished());
 
         // Somebody stops it while it goes.
         let mut bench = Bench::new(vec![program("first")]);
-        ask(&mut bench, Command::Add(Box::new(program("x"))));
-        ask(&mut bench, Command::Remove(ProgramId(1)));
-        ask(&mut bench, Command::Stop(ProgramId(1)));
+        bench.ask(Command::Add(Box::new(program("x"))));
+        bench.ask(Command::Remove(ProgramId(1)));
+        bench.ask(Command::Stop(ProgramId(1)));
         bench.ends(1, 0, GroupState::Empty);
         bench.ends(0, 0, GroupState::Empty);
         assert!(bench.core.is_finished());
@@ -410,8 +367,8 @@ mod tests {
     #[test]
     fn nobody_is_added_after_one_that_is_being_removed() {
         let mut bench = Bench::new(vec![program("first")]);
-        ask(&mut bench, Command::Add(Box::new(program("x"))));
-        ask(&mut bench, Command::Remove(ProgramId(1)));
+        bench.ask(Command::Add(Box::new(program("x"))));
+        bench.ask(Command::Remove(ProgramId(1)));
         let after = plan::Program { after: vec![ProgramId(1)], ..program("z") };
         let objection = bench.core.objection(&Command::Add(Box::new(after)));
         assert_eq!(objection.as_deref(), Some("it comes after x, which is being removed"));
@@ -423,7 +380,7 @@ mod tests {
         let mut bench = Bench::new(vec![program("first"), bad]);
         bench.ends(1, 1, GroupState::Empty);
         let after = plan::Program { after: vec![ProgramId(1)], ..program("z") };
-        ask(&mut bench, Command::Add(Box::new(after)));
+        bench.ask(Command::Add(Box::new(after)));
         assert_eq!(bench.program(2).state, State::Ended);
         bench.ends(0, 0, GroupState::Empty);
         assert!(bench.core.is_finished());
@@ -432,7 +389,7 @@ mod tests {
     #[test]
     fn those_that_come_after_it_stop_first() {
         let mut bench = Bench::new(vec![restarted("first"), second()]);
-        ask(&mut bench, Command::Stop(FIRST));
+        bench.ask(Command::Stop(FIRST));
         assert_eq!(bench.told_to_stop(), [1]);
         bench.ends(1, 0, GroupState::Empty);
         assert_eq!(bench.told_to_stop(), [0]);
@@ -444,10 +401,10 @@ mod tests {
     #[test]
     fn what_it_comes_after_is_started_too() {
         let mut bench = Bench::new(vec![restarted("first"), second()]);
-        ask(&mut bench, Command::Stop(FIRST));
+        bench.ask(Command::Stop(FIRST));
         bench.ends(1, 0, GroupState::Empty);
         bench.ends(0, 0, GroupState::Empty);
-        ask(&mut bench, Command::Start(ProgramId(1)));
+        bench.ask(Command::Start(ProgramId(1)));
         bench.at(1);
         assert_eq!(bench.asked(), [Action::Spawn(FIRST), Action::Spawn(ProgramId(1))]);
     }
@@ -455,7 +412,7 @@ mod tests {
     #[test]
     fn a_restart_waits_for_nothing_and_brings_back_those_that_come_after_it() {
         let mut bench = Bench::new(vec![restarted("first"), second()]);
-        ask(&mut bench, Command::Restart(FIRST));
+        bench.ask(Command::Restart(FIRST));
         assert_eq!(bench.told_to_stop(), [1]);
         bench.ends(1, 0, GroupState::Empty);
         assert_eq!(bench.told_to_stop(), [0], "and the second is not started while the first goes down");
@@ -469,7 +426,7 @@ mod tests {
     fn a_start_by_hand_is_no_restart_of_its_policy() {
         let mut bench = Bench::new(vec![restarted("first")]);
         bench.ends(0, 1, GroupState::Empty);
-        ask(&mut bench, Command::Start(FIRST));
+        bench.ask(Command::Start(FIRST));
         assert_eq!((bench.starts(0), bench.program(0).restarting.count), (1, 0));
         bench.ends(0, 1, GroupState::Empty);
         bench.at(60_000);
@@ -479,9 +436,9 @@ mod tests {
     #[test]
     fn a_restart_does_not_bring_back_what_somebody_has_stopped() {
         let mut bench = Bench::new(vec![restarted("first"), second()]);
-        ask(&mut bench, Command::Stop(ProgramId(1)));
+        bench.ask(Command::Stop(ProgramId(1)));
         bench.ends(1, 0, GroupState::Empty);
-        ask(&mut bench, Command::Restart(FIRST));
+        bench.ask(Command::Restart(FIRST));
         bench.ends(0, 0, GroupState::Empty);
         bench.at(60_000);
         assert_eq!(bench.starts(1), 0);
@@ -497,7 +454,7 @@ mod tests {
     #[test]
     fn what_it_comes_after_may_be_lost_while_its_session_closes() {
         let mut bench = Bench::new(vec![program("first"), agent_after_first()]);
-        ask(&mut bench, Command::Restart(ProgramId(1)));
+        bench.ask(Command::Restart(ProgramId(1)));
         bench.ends(1, 0, GroupState::Empty);
         assert_eq!(bench.program(1).state, State::Closing);
         bench.ends(0, 1, GroupState::Empty);
@@ -511,11 +468,11 @@ mod tests {
     fn what_it_comes_after_is_lost_as_soon_as_its_leader_is() {
         for group in [GroupState::Empty, GroupState::Alive] {
             let mut bench = Bench::new(vec![program("first"), second(), program("other")]);
-            ask(&mut bench, Command::Restart(ProgramId(1)));
+            bench.ask(Command::Restart(ProgramId(1)));
             bench.ends(0, 1, group);
             bench.ends(1, 0, GroupState::Empty);
             assert_eq!(bench.program(1).state, State::Ended, "{group:?}");
-            ask(&mut bench, Command::Start(ProgramId(1)));
+            bench.ask(Command::Start(ProgramId(1)));
             bench.step(Event::Group(FIRST, GroupState::Empty));
             bench.at(1);
             assert_eq!((bench.program(0).leader().is_some(), bench.starts(1)), (true, 1), "{group:?}");
@@ -527,7 +484,7 @@ mod tests {
         let third = plan::Program { after: vec![FIRST, ProgramId(2)], ..restarted("third") };
         let mut bench = Bench::new(vec![restarted("first"), third, program("lost")]);
         bench.ends(2, 1, GroupState::Empty);
-        ask(&mut bench, Command::Restart(FIRST));
+        bench.ask(Command::Restart(FIRST));
         assert_eq!(bench.told_to_stop(), [1]);
         assert!(bench.program(2).leader().is_some());
         bench.ends(1, 0, GroupState::Empty);
@@ -539,7 +496,7 @@ mod tests {
     #[test]
     fn nothing_is_started_that_would_wait_for_what_has_survived() {
         let mut bench = Bench::new(vec![restarted("first"), program("lost"), program("other")]);
-        ask(&mut bench, Command::Add(Box::new(plan::Program { after: vec![ProgramId(1)], ..program("z") })));
+        bench.ask(Command::Add(Box::new(plan::Program { after: vec![ProgramId(1)], ..program("z") })));
         let pgid = bench.program(1).leader().unwrap().group();
         bench.ends(1, 1, GroupState::Empty);
         bench.core.programs[ProgramId(1)].state = State::Survived { leader: None, pgid };
@@ -550,8 +507,8 @@ mod tests {
     #[test]
     fn a_start_in_the_middle_of_a_stop_comes_when_that_is_over() {
         let mut bench = Bench::new(vec![restarted("first")]);
-        ask(&mut bench, Command::Stop(FIRST));
-        ask(&mut bench, Command::Start(FIRST));
+        bench.ask(Command::Stop(FIRST));
+        bench.ask(Command::Start(FIRST));
         assert_eq!(bench.asked(), []);
         bench.ends(0, 0, GroupState::Empty);
         assert_eq!(bench.starts(0), 1);
@@ -561,10 +518,10 @@ mod tests {
     fn a_stop_ends_the_wait_for_a_restart_and_a_start_cuts_it_short() {
         let mut bench = Bench::new(vec![restarted("first"), program("other")]);
         bench.ends(0, 1, GroupState::Empty);
-        ask(&mut bench, Command::Start(FIRST));
+        bench.ask(Command::Start(FIRST));
         assert_eq!(bench.starts(0), 1);
         bench.ends(0, 1, GroupState::Empty);
-        ask(&mut bench, Command::Stop(FIRST));
+        bench.ask(Command::Stop(FIRST));
         bench.at(60_000);
         assert_eq!(bench.starts(0), 0);
     }
@@ -572,7 +529,7 @@ mod tests {
     #[test]
     fn an_end_that_only_a_probe_finds_is_a_reason_to_go_on() {
         let mut bench = Bench::new(vec![restarted("first"), second()]);
-        ask(&mut bench, Command::Stop(FIRST));
+        bench.ask(Command::Stop(FIRST));
         bench.ends(1, 0, GroupState::Alive);
         bench.step(Event::Group(ProgramId(1), GroupState::Empty));
         assert!(bench.core.deadline().is_some_and(|at| at <= bench.now));
@@ -584,7 +541,7 @@ mod tests {
         let mut bench = Bench::new(vec![plan::Program { backoff, ..restarted("first") }, program("other")]);
         bench.ends(0, 1, GroupState::Empty);
         assert!(bench.program(0).restarting.is_used_up);
-        ask(&mut bench, Command::Start(FIRST));
+        bench.ask(Command::Start(FIRST));
         assert_eq!((bench.starts(0), bench.program(0).restarting.is_used_up), (1, false));
     }
 
@@ -592,10 +549,10 @@ mod tests {
     fn a_main_program_s_end_is_the_fleet_s_end_by_hand_too_but_not_its_restart() {
         let main = plan::Program { main: true, ..restarted("main") };
         let mut bench = Bench::new(vec![main.clone(), program("other")]);
-        ask(&mut bench, Command::Restart(FIRST));
+        bench.ask(Command::Restart(FIRST));
         bench.ends(0, 3, GroupState::Empty);
         assert_eq!(bench.starts(0), 1);
-        ask(&mut bench, Command::Stop(FIRST));
+        bench.ask(Command::Stop(FIRST));
         bench.ends(0, 3, GroupState::Empty);
         assert_eq!(bench.core.shutdown().unwrap().reason, Reason::MainExited);
         assert_eq!(bench.core.exit_code(), 3);
@@ -608,7 +565,7 @@ mod tests {
             let mut bench = Bench::new(vec![main, program("other")]);
             bench.ends(0, 3, group);
             assert!(bench.core.shutdown().is_none());
-            ask(&mut bench, Command::Stop(FIRST));
+            bench.ask(Command::Stop(FIRST));
             assert_eq!(bench.core.shutdown().unwrap().reason, Reason::MainExited);
         }
     }
@@ -620,15 +577,15 @@ mod tests {
             let after = after.iter().copied().map(ProgramId).collect();
             Command::Add(Box::new(plan::Program { after, ..program(name) }))
         };
-        ask(&mut bench, added("x", &[]));
-        ask(&mut bench, added("y", &[1]));
-        ask(&mut bench, added("z", &[2]));
+        bench.ask(added("x", &[]));
+        bench.ask(added("y", &[1]));
+        bench.ask(added("z", &[2]));
         bench.ends(1, 0, GroupState::Empty);
         for (after, who) in [(3, "z"), (2, "y")] {
             let objection = bench.core.objection(&added("x", &[after]));
             assert_eq!(objection, Some(format!("it comes after {who}, which comes after it")));
         }
-        ask(&mut bench, added("x", &[0]));
+        bench.ask(added("x", &[0]));
         assert!(bench.program(1).leader().is_some());
     }
 
@@ -642,7 +599,7 @@ mod tests {
         };
         let agent = |name: &str| plan::Program { kind: plan::Kind::Agent(session.clone()), ..program(name) };
         let mut bench = Bench::new(vec![program("first"), agent("a")]);
-        ask(&mut bench, Command::Add(Box::new(program("x"))));
+        bench.ask(Command::Add(Box::new(program("x"))));
         bench.ends(2, 0, GroupState::Empty);
         let objection = bench.core.objection(&Command::Add(Box::new(agent("x"))));
         assert_eq!(objection.as_deref(), Some("a is in that tmux session already"));
@@ -653,7 +610,7 @@ mod tests {
         let once = plan::Program { oneshot: true, after: vec![FIRST], ..program("migrate") };
         let api = plan::Program { after: vec![ProgramId(1)], ..program("api") };
         let fleet = || Bench::new(vec![program("db"), once.clone(), api.clone()]);
-        let ask_to_stop = |bench: &mut Bench| ask(bench, Command::Stop(FIRST));
+        let ask_to_stop = |bench: &mut Bench| bench.ask(Command::Stop(FIRST));
         for stop in [ask_to_stop, |bench: &mut Bench| bench.signal(Signal::TERM)] {
             let mut bench = fleet();
             bench.ends(1, 0, GroupState::Empty);
@@ -680,7 +637,7 @@ mod tests {
         };
         bench.step(Event::Sought(vec![(ProgramId(1), vec![daemon])]));
         assert_eq!(bench.program(1).state, State::Leaderless { pgid: None });
-        ask(&mut bench, Command::Restart(FIRST));
+        bench.ask(Command::Restart(FIRST));
         assert_eq!(bench.program(1).hold, Hold::Again);
         assert!(bench.told_to_stop().is_empty());
     }
@@ -689,11 +646,11 @@ mod tests {
     fn whoever_leaves_is_waited_for_by_what_it_came_after() {
         let mut bench = Bench::new(vec![program("db")]);
         let api = plan::Program { after: vec![FIRST], ..program("api") };
-        ask(&mut bench, Command::Add(Box::new(api)));
+        bench.ask(Command::Add(Box::new(api)));
         bench.asked();
-        ask(&mut bench, Command::Remove(ProgramId(1)));
+        bench.ask(Command::Remove(ProgramId(1)));
         assert_eq!(bench.told_to_stop(), [1]);
-        ask(&mut bench, Command::Stop(FIRST));
+        bench.ask(Command::Stop(FIRST));
         assert!(bench.told_to_stop().is_empty());
         bench.ends(1, 0, GroupState::Empty);
         bench.at(1);
@@ -703,7 +660,7 @@ mod tests {
     #[test]
     fn once_a_shutdown_has_begun_only_signals_are_sent() {
         let mut bench = Bench::new(vec![program("first"), program("other")]);
-        ask(&mut bench, Command::Stop(ProgramId(1)));
+        bench.ask(Command::Stop(ProgramId(1)));
         bench.ends(1, 0, GroupState::Empty);
         bench.signal(Signal::TERM);
         bench.asked();
@@ -711,7 +668,7 @@ mod tests {
         bench.step(Event::Asked(Command::Start(ProgramId(1))));
         bench.step(Event::Tick);
         assert_eq!(bench.asked(), []);
-        ask(&mut bench, Command::Signal(FIRST, Signal::QUIT));
+        bench.ask(Command::Signal(FIRST, Signal::QUIT));
         assert!(matches!(bench.asked()[..], [Action::Signal(FIRST, Target::Group(_), Signal::QUIT)]));
         assert!(bench.core.objection(&Command::Signal(ProgramId(1), Signal::QUIT)).is_some());
     }
@@ -719,7 +676,7 @@ mod tests {
     #[test]
     fn a_shutdown_in_the_middle_of_a_restart_starts_nothing() {
         let mut bench = Bench::new(vec![restarted("first"), program("other")]);
-        ask(&mut bench, Command::Restart(FIRST));
+        bench.ask(Command::Restart(FIRST));
         bench.signal(Signal::TERM);
         bench.ends(0, 0, GroupState::Empty);
         assert_eq!(bench.starts(0), 0);
@@ -730,14 +687,14 @@ mod tests {
     #[test]
     fn one_that_is_added_outlives_a_reload_and_can_be_removed() {
         let mut bench = Bench::new(vec![program("first")]);
-        ask(&mut bench, Command::Add(Box::new(second())));
+        bench.ask(Command::Add(Box::new(second())));
         assert_eq!(bench.starts(1), 1);
         let budget = crate::core::budget::Budget::Within(Duration::from_secs(9));
         let plan = plan::Plan::new(vec![program("first")], budget);
         bench.step(Event::Reloaded(Box::new(plan)));
         assert!(bench.told_to_stop().is_empty());
         assert!(bench.core.objection(&Command::Remove(FIRST)).unwrap().contains("configuration"));
-        ask(&mut bench, Command::Remove(ProgramId(1)));
+        bench.ask(Command::Remove(ProgramId(1)));
         assert_eq!(bench.told_to_stop(), [1]);
         bench.ends(1, 0, GroupState::Empty);
         assert_eq!(bench.core.programs().count(), 1);
@@ -747,11 +704,11 @@ mod tests {
     #[test]
     fn a_name_is_free_again_when_what_was_added_has_ended() {
         let mut bench = Bench::new(vec![program("first")]);
-        ask(&mut bench, Command::Add(Box::new(program("new"))));
+        bench.ask(Command::Add(Box::new(program("new"))));
         let again = Command::Add(Box::new(program("new")));
         assert!(bench.core.objection(&again).unwrap().contains("already"));
         bench.ends(1, 0, GroupState::Empty);
-        ask(&mut bench, again);
+        bench.ask(again);
         assert_eq!(bench.starts(1), 1);
         assert!(bench.core.objection(&Command::Add(Box::new(program("first")))).is_some());
     }
@@ -759,20 +716,20 @@ mod tests {
     #[test]
     fn nothing_that_others_come_after_is_removed() {
         let mut bench = Bench::new(vec![program("first")]);
-        ask(&mut bench, Command::Add(Box::new(program("base"))));
+        bench.ask(Command::Add(Box::new(program("base"))));
         let top = plan::Program { after: vec![ProgramId(1)], ..program("top") };
-        ask(&mut bench, Command::Add(Box::new(top)));
+        bench.ask(Command::Add(Box::new(top)));
         assert!(bench.core.objection(&Command::Remove(ProgramId(1))).unwrap().contains("top"));
-        ask(&mut bench, Command::Remove(ProgramId(2)));
+        bench.ask(Command::Remove(ProgramId(2)));
         bench.ends(2, 0, GroupState::Empty);
-        ask(&mut bench, Command::Remove(ProgramId(1)));
+        bench.ask(Command::Remove(ProgramId(1)));
     }
 
     #[test]
     fn there_is_a_limit_to_what_is_added() {
         let mut bench = Bench::new(vec![program("first")]);
         for n in 0..MOST_ADDED {
-            ask(&mut bench, Command::Add(Box::new(program(&format!("p{n}")))));
+            bench.ask(Command::Add(Box::new(program(&format!("p{n}")))));
         }
         let more = Command::Add(Box::new(program("more")));
         assert!(bench.core.objection(&more).unwrap().contains("remove some"));
@@ -781,7 +738,7 @@ mod tests {
     #[test]
     fn what_somebody_has_stopped_stays_so_over_a_reload() {
         let mut bench = Bench::new(vec![program("first"), program("other")]);
-        ask(&mut bench, Command::Stop(FIRST));
+        bench.ask(Command::Stop(FIRST));
         bench.ends(0, 0, GroupState::Empty);
         let budget = crate::core::budget::Budget::Within(Duration::from_secs(9));
         let changed = plan::Program { success_codes: vec![0, 7], ..program("first") };
@@ -789,7 +746,7 @@ mod tests {
         bench.step(Event::Reloaded(Box::new(plan)));
         bench.at(100);
         assert_eq!(bench.starts(0), 0);
-        ask(&mut bench, Command::Start(FIRST));
+        bench.ask(Command::Start(FIRST));
         assert_eq!(bench.starts(0), 1);
     }
 }

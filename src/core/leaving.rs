@@ -140,10 +140,7 @@ impl Core {
     fn is_to_stop(&self, id: ProgramId) -> bool {
         let program = &self.programs[id];
         let is_in_turn = self.shutdown.is_some() && self.is_its_turn(id);
-        program.restarting.planned
-            || is_in_turn
-            || self.is_its_turn_to_leave(id)
-            || self.is_its_turn_by_hand(id)
+        program.restarting.planned || is_in_turn || self.is_its_turn_to_go(id)
     }
 
     /// A new step has begun: they hear of it when it is known who they are. While the leader lives it sees to them itself,

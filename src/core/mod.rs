@@ -20,7 +20,8 @@
 //! | a cascade, step by step                           | `stopping`    |
 //! | what a late program does with signals             | `masks`       |
 //! | what a leader leaves behind                       | `leaving`     |
-//! | when a shutdown begins, whose turn it is, the end | `shutdown`    |
+//! | whose turn it is to stop                          | `turn`        |
+//! | when a shutdown begins, and when it is over       | `shutdown`    |
 //! | what tmux is asked                                | `calling`     |
 //! | processes that nobody manages                     | `sweep`       |
 //! | who had left all groups and had to be stopped     | `strays`      |
@@ -67,6 +68,7 @@ mod stopping;
 pub mod strays;
 pub mod sweep;
 pub mod timeline;
+mod turn;
 pub mod watchdog;
 
 use action::Action;
@@ -92,6 +94,8 @@ const RECORD_EVERY: Duration = Duration::from_millis(100);
 pub struct Core {
     plan: Plan,
     order: Order,
+    /// `None`: the same.
+    stop_order: Option<Order>,
     programs: Vec<Program>,
     children: Children,
     shutdown: Option<Shutdown>,
@@ -127,6 +131,7 @@ impl Core {
         plan.programs.append(&mut plan.left);
         let mut core = Self {
             order: Order::new(&plan.programs),
+            stop_order: None,
             programs: plan.programs.iter().map(|_| Program::new()).collect(),
             children: Children::default(),
             shutdown: None,
@@ -212,8 +217,7 @@ impl Core {
             self.look_at_half_time(now, out);
         } else {
             // First: nobody is asked any more how somebody is who is to stop.
-            self.stop_held(now, out);
-            self.stop_leaving(now, out);
+            self.stop_going(now, out);
             self.ask_and_give_up(now, out);
             self.stop_without_terminal(now, out);
             self.starts_left = starting::STARTS_PER_ROUND;
@@ -242,9 +246,7 @@ impl Core {
             State::Waiting { not_before, .. } if self.may_start(ProgramId(index)) => Some(not_before),
             State::Stopping { cascade, .. } => cascade.deadline(),
             // The one that it has waited for has gone since the last tick.
-            State::Running { .. } | State::Leaderless { .. }
-                if self.may_stop_by_hand(ProgramId(index)) || self.may_leave(ProgramId(index)) =>
-            {
+            State::Running { .. } | State::Leaderless { .. } if self.may_go(ProgramId(index)) => {
                 Some(Moment::ZERO)
             }
             _ => None,
@@ -312,7 +314,7 @@ impl Core {
         &self.timeline
     }
 
-    fn ids(&self) -> impl Iterator<Item = ProgramId> + use<> {
+    fn ids(&self) -> impl ExactSizeIterator<Item = ProgramId> + use<> {
         (0..self.programs.len()).map(ProgramId)
     }
 

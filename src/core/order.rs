@@ -16,15 +16,21 @@ pub struct Order {
 impl Order {
     /// The order of programs without cycles; the configuration refuses those with.
     pub fn new(programs: &[Program]) -> Self {
-        let mut dependents = vec![Vec::new(); programs.len()];
-        let mut missing: Vec<usize> = programs.iter().map(|p| p.after.len()).collect();
-        for (index, program) in programs.iter().enumerate() {
-            for dependency in &program.after {
+        Self::of(programs.iter().map(|program| &program.after[..]))
+    }
+
+    /// For each program, what it comes after. Those in a circle and after one are in no order.
+    pub(super) fn of<'a>(after: impl ExactSizeIterator<Item = &'a [ProgramId]>) -> Self {
+        let mut dependents = vec![Vec::new(); after.len()];
+        let mut missing = vec![0; after.len()];
+        for (index, after) in after.enumerate() {
+            missing[index] = after.len();
+            for dependency in after {
                 dependents[dependency.0].push(ProgramId(index));
             }
         }
         let mut dependencies_first: Vec<ProgramId> =
-            (0..programs.len()).filter(|&i| missing[i] == 0).map(ProgramId).collect();
+            (0..missing.len()).filter(|&i| missing[i] == 0).map(ProgramId).collect();
         let mut next = 0;
         while let Some(&ProgramId(done)) = dependencies_first.get(next) {
             next += 1;
@@ -55,11 +61,13 @@ impl Order {
     }
 
     /// For each program, how long the chain of those that can only stop after it needs at most.
-    pub fn time_after(&self, programs: &[Program], need: impl Fn(ProgramId) -> Duration) -> Vec<Duration> {
-        let mut after = vec![Duration::ZERO; programs.len()];
+    pub fn time_after(&self, need: impl Fn(ProgramId) -> Duration) -> Vec<Duration> {
+        let mut after = vec![Duration::ZERO; self.dependents.len()];
         for &id in &self.dependencies_first {
-            let chains = programs[id.0].after.iter().map(|&d| need(d).saturating_add(after[d.0]));
-            after[id.0] = chains.max().unwrap_or_default();
+            let chain = need(id).saturating_add(after[id.0]);
+            for dependent in self.dependents(id) {
+                after[dependent.0] = after[dependent.0].max(chain);
+            }
         }
         after
     }
@@ -122,7 +130,7 @@ mod tests {
         // 0 stops last; 1 and 2 before it; 3 before both.
         let programs = fleet(&[&[], &[0], &[0], &[1, 2]]);
         let needs = [1, 5, 2, 9].map(Duration::from_secs);
-        let after = Order::new(&programs).time_after(&programs, |id| needs[id.0]);
+        let after = Order::new(&programs).time_after(|id| needs[id.0]);
         assert_eq!(after, [0, 1, 1, 6].map(Duration::from_secs));
     }
 }

@@ -203,8 +203,8 @@ pub struct Program {
     pub restarting: Restarting,
     /// What another plan has made of it.
     pub fate: Fate,
-    /// Who stops before it where another plan stops it: they came after it and leave as well.
-    pub(super) leaves_after: Vec<ProgramId>,
+    /// What its run was started after, where the plan says something else by now.
+    pub(super) ran_after: Option<Vec<ProgramId>>,
     /// What somebody has asked of it.
     pub hold: Hold,
     /// It was added while everything ran, and is in no file.
@@ -364,7 +364,7 @@ impl Program {
             fault: None,
             restarting: Restarting::default(),
             fate: Fate::Stays,
-            leaves_after: Vec::new(),
+            ran_after: None,
             hold: Hold::Free,
             added: false,
             is_in_shutdown: false,
@@ -422,13 +422,6 @@ impl Program {
             State::Leaderless { pgid: None } => !self.is_sought,
             _ => false,
         }
-    }
-
-    /// True while it is being stopped by hand, or leaves for good: whoever it comes after stays so long, if that is to stop by
-    /// hand.
-    pub(super) fn is_going_by_hand(&self) -> bool {
-        let is_going = self.hold != Hold::Free || self.fate == Fate::Removed;
-        is_going && self.is_in_use() && !self.is_over()
     }
 
     /// True once nobody has to wait for it any more.

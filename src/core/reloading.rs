@@ -1,7 +1,7 @@
 //! Another plan in the middle of a run.
 //!
 //! A program that is in both and has not changed is not touched. One that has changed stops by its old cascade and starts
-//! anew; one that is gone stops; a new one starts in its turn. Of those who stop, each does before what it came after.
+//! anew; one that is gone stops; a new one starts in its turn.
 //! Nothing is taken over once a shutdown has begun.
 //!
 //! Places in the list stay what they are while anybody may still speak of them: what is gone leaves its place, and a new
@@ -10,7 +10,6 @@
 use super::Core;
 use super::action::Action;
 use super::budget::Moment;
-use super::order::Order;
 use super::plan::{self, Plan, ProgramId};
 use super::program::{Fate, Hold, Program, State};
 use super::timeline;
@@ -49,7 +48,6 @@ impl Core {
         let is_to_stay = |id: ProgramId| self.programs[id].added || self.serves_what_was_added(id);
         let is_gone = |id: &ProgramId| !places.contains(id) && !self.is_removed(*id) && !is_to_stay(*id);
         let gone: Vec<ProgramId> = self.ids().filter(is_gone).collect();
-        let stayed: Vec<ProgramId> = self.ids().filter(|id| self.programs[*id].fate == Fate::Stays).collect();
         let mut counts = [0; 3];
         for (&place, spec) in places.iter().zip(specs) {
             // A server is nobody's program.
@@ -59,8 +57,13 @@ impl Core {
             self.programs[place].added = false;
         }
         // What was added comes after nobody who is gone.
-        for program in &mut self.plan.programs {
-            program.after.retain(|dependency| !gone.contains(dependency));
+        for id in self.ids() {
+            if !self.programs[id].added || self.is_removed(id) {
+                continue;
+            }
+            let mut after = self.plan.programs[id].after.clone();
+            after.retain(|dependency| !gone.contains(dependency));
+            self.come_after(id, after);
         }
         (self.plan.budget, self.plan.rewrite, self.plan.single_child) = (budget, rewrite, single_child);
         (self.plan.reload_on, self.plan.tmux) = (reload_on, tmux);
@@ -70,9 +73,8 @@ impl Core {
         for id in &gone {
             self.remove(*id, now, out);
         }
-        let before = std::mem::replace(&mut self.order, Order::new(&self.plan.programs));
-        self.order_leaving(&stayed, &before);
-        self.stop_leaving(now, out);
+        self.order_anew();
+        self.stop_going(now, out);
         let [same, changed, new] = counts;
         let removed = gone.iter().filter(|id| !self.plan.programs[**id].is_server()).count();
         let what = format!("{same} the same, {changed} changed, {new} new, {removed} gone");
@@ -123,6 +125,7 @@ impl Core {
             return Change::New;
         }
         if self.is_free(id) {
+            self.come_after_nobody_at(id);
             self.install(id, spec, out);
             return Change::New;
         }
@@ -130,7 +133,7 @@ impl Core {
             return Change::None;
         }
         // The order is the new plan's at once; everything else when the old program is gone.
-        self.plan.programs[id].after.clone_from(&spec.after);
+        self.come_after(id, spec.after.clone());
         self.note(now, Some(id), "changed");
         if self.programs[id].is_in_use() {
             self.programs[id].fate = Fate::Replaced(Box::new(spec));
@@ -144,52 +147,11 @@ impl Core {
     pub(super) fn remove(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
         self.programs[id].fate = Fate::Removed;
         self.programs[id].hold = Hold::Free;
-        // What it comes after stays so long, if that is to stop. Nobody comes after it any more.
         self.note(now, Some(id), "removed");
         if !self.programs[id].is_in_use() {
             self.give_up(id);
             out.push(Action::Forget(id));
         }
-    }
-
-    /// Who leaves by a reload, and was to stay before it, leaves after those who came after it and go too.
-    ///
-    /// Who was leaving already waits for nobody new, so these waits never go round in a circle.
-    fn order_leaving(&mut self, stayed: &[ProgramId], before: &Order) {
-        let leaving: Vec<ProgramId> = stayed.iter().copied().filter(|id| self.is_leaving(*id)).collect();
-        for id in leaving {
-            self.programs[id].leaves_after = self.in_the_way_of_leaving(id, before);
-        }
-    }
-
-    pub(super) fn in_the_way_of_leaving(&self, id: ProgramId, before: &Order) -> Vec<ProgramId> {
-        let goes = |other: &ProgramId| self.is_leaving(*other) || self.programs[*other].is_going_by_hand();
-        before.all_after(id).filter(goes).collect()
-    }
-
-    fn is_leaving(&self, id: ProgramId) -> bool {
-        let program = &self.programs[id];
-        program.fate != Fate::Stays && program.is_in_use()
-    }
-
-    /// Those whose turn to leave has come stop.
-    pub(super) fn stop_leaving(&mut self, now: Moment, out: &mut Vec<Action>) {
-        self.stop_where(Self::may_leave, now, out);
-    }
-
-    /// True for a program that is to leave, waits for nobody, and has not been told.
-    pub(super) fn may_leave(&self, id: ProgramId) -> bool {
-        self.programs[id].is_untold() && self.shutdown.is_none() && self.is_its_turn_to_leave(id)
-    }
-
-    /// True for a program that is to leave when nobody who leaves before it is there any more.
-    pub(super) fn is_its_turn_to_leave(&self, id: ProgramId) -> bool {
-        let is_in_the_way = |other: &ProgramId| {
-            let other = &self.programs[*other];
-            other.is_in_use() && !other.is_over()
-        };
-        let program = &self.programs[id];
-        program.fate != Fate::Stays && !program.leaves_after.iter().any(is_in_the_way)
     }
 
     /// Puts a new program in a place that nothing of the old one uses. What somebody has stopped stays stopped.
@@ -209,11 +171,6 @@ impl Core {
     /// Nothing of a program is left; its successor takes its place. False for one that stays what it is.
     pub(super) fn succeed(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) -> bool {
         let fate = std::mem::replace(&mut self.programs[id].fate, Fate::Stays);
-        if fate != Fate::Stays {
-            // Whoever comes here next has nothing to do with them.
-            self.programs[id].leaves_after.clear();
-            self.programs.iter_mut().for_each(|other| other.leaves_after.retain(|before| *before != id));
-        }
         match fate {
             Fate::Stays => return false,
             Fate::Removed => {
@@ -225,6 +182,7 @@ impl Core {
                 self.end_if_nobody_is_left(now, out);
             }
             Fate::Replaced(spec) if self.shutdown.is_none() => {
+                self.forget_what_it_ran_after(id);
                 self.install(id, *spec, out);
                 self.end_if_it_waits_in_vain(id, now, out);
             }
@@ -252,13 +210,6 @@ mod tests {
     use crate::tmux::{Session, Socket};
     use std::time::Duration;
 
-    fn reload(bench: &mut Bench, programs: Vec<plan::Program>) {
-        bench.asked();
-        let plan = Plan::new(programs, Budget::Within(Duration::from_secs(9)));
-        bench.step(Event::Reloaded(Box::new(plan)));
-        bench.step(Event::Tick);
-    }
-
     fn changed(name: &str) -> plan::Program {
         plan::Program { success_codes: vec![0, 7], ..program(name) }
     }
@@ -267,7 +218,7 @@ mod tests {
     fn what_has_not_changed_is_not_touched() {
         let mut bench = Bench::new(vec![program("a"), program("b")]);
         let before = bench.program(0).leader();
-        reload(&mut bench, vec![program("b"), program("a")]);
+        bench.reload(vec![program("b"), program("a")]);
         assert_eq!(bench.asked(), []);
         assert_eq!(bench.program(0).leader(), before);
     }
@@ -275,7 +226,7 @@ mod tests {
     #[test]
     fn what_has_changed_stops_and_starts_anew() {
         let mut bench = Bench::new(vec![program("a"), program("b")]);
-        reload(&mut bench, vec![changed("a"), program("b")]);
+        bench.reload(vec![changed("a"), program("b")]);
         assert_eq!(bench.told_to_stop(), [0]);
         bench.ends(0, 7, GroupState::Empty);
         assert_eq!(bench.starts(0), 1);
@@ -285,7 +236,7 @@ mod tests {
     #[test]
     fn what_is_gone_stops_and_is_not_listed_any_more() {
         let mut bench = Bench::new(vec![program("a"), program("b")]);
-        reload(&mut bench, vec![program("b")]);
+        bench.reload(vec![program("b")]);
         assert_eq!(bench.told_to_stop(), [0]);
         assert_eq!(bench.core.programs().count(), 2);
         bench.ends(0, 0, GroupState::Empty);
@@ -298,7 +249,7 @@ mod tests {
         let mut bench = Bench::new(vec![program("a")]);
         let second = plan::Program { after: vec![ProgramId(1)], ..program("c") };
         let first = plan::Program { oneshot: true, ..program("b") };
-        reload(&mut bench, vec![program("a"), first, second]);
+        bench.reload(vec![program("a"), first, second]);
         assert_eq!(bench.asked(), [Action::Spawn(ProgramId(1))]);
         bench.ends(1, 0, GroupState::Empty);
         assert_eq!(bench.asked(), [Action::Spawn(ProgramId(2))]);
@@ -310,7 +261,7 @@ mod tests {
         let mut bench = Bench::new(vec![program("a"), bad.clone()]);
         bench.ends(1, 1, GroupState::Empty);
         let after = |name: &str, id| plan::Program { after: vec![ProgramId(id)], ..program(name) };
-        reload(&mut bench, vec![program("a"), bad, after("c", 1), after("d", 2)]);
+        bench.reload(vec![program("a"), bad, after("c", 1), after("d", 2)]);
         assert_eq!((&bench.program(2).state, &bench.program(3).state), (&State::Ended, &State::Ended));
         bench.ends(0, 0, GroupState::Empty);
         assert!(bench.core.is_finished());
@@ -323,7 +274,7 @@ mod tests {
         bench.ends(1, 1, GroupState::Empty);
         let on_failure = plan::OnFailure::Shutdown;
         let new = plan::Program { after: vec![ProgramId(1)], on_failure, ..program("c") };
-        reload(&mut bench, vec![changed("a"), bad, new]);
+        bench.reload(vec![changed("a"), bad, new]);
         let shutdown = bench.core.shutdown().unwrap();
         assert_eq!(shutdown.reason, crate::core::shutdown::Reason::ProgramFailed(ProgramId(2)));
         assert_eq!(bench.told_to_stop(), [0]);
@@ -335,7 +286,7 @@ mod tests {
         let mut bench = Bench::new(vec![program("db"), after("web"), program("other")]);
         bench.ends(0, 1, GroupState::Empty);
         let web = plan::Program { success_codes: vec![0, 9], ..after("web") };
-        reload(&mut bench, vec![program("db"), web, program("other")]);
+        bench.reload(vec![program("db"), web, program("other")]);
         assert_eq!(bench.told_to_stop(), [1]);
         bench.ends(1, 0, GroupState::Empty);
         assert_eq!(bench.program(1).state, State::Ended);
@@ -347,7 +298,7 @@ mod tests {
     fn one_that_is_gone_from_the_plan_still_stops_before_what_it_came_after() {
         let after = plan::Program { after: vec![ProgramId(0)], ..program("b") };
         let mut bench = Bench::new(vec![program("a"), after]);
-        reload(&mut bench, vec![program("a")]);
+        bench.reload(vec![program("a")]);
         assert_eq!(bench.told_to_stop(), [1]);
         bench.signal(Signal::TERM);
         assert!(bench.told_to_stop().is_empty());
@@ -358,7 +309,7 @@ mod tests {
     #[test]
     fn what_is_gone_and_was_there_when_the_shutdown_began_stays_in_its_record() {
         let mut bench = Bench::new(vec![program("a"), program("b")]);
-        reload(&mut bench, vec![program("a")]);
+        bench.reload(vec![program("a")]);
         bench.signal(Signal::TERM);
         bench.ends(1, 0, GroupState::Empty);
         assert_eq!(bench.core.programs().count(), 2);
@@ -371,7 +322,7 @@ mod tests {
         bench.step(Event::Asked(crate::core::commanding::Command::Stop(ProgramId(0))));
         bench.step(Event::Tick);
         assert_eq!(bench.told_to_stop(), [1]);
-        reload(&mut bench, vec![changed("db"), web]);
+        bench.reload(vec![changed("db"), web]);
         assert!(bench.told_to_stop().is_empty());
         bench.ends(1, 0, GroupState::Empty);
         bench.at(1);
@@ -389,7 +340,7 @@ mod tests {
         bench.step(Event::Asked(crate::core::commanding::Command::Stop(ProgramId(0))));
         bench.at(60_000);
         assert!(!kill(&mut bench, 0));
-        reload(&mut bench, vec![program("a"), program("b")]);
+        bench.reload(vec![program("a"), program("b")]);
         bench.at(65_000);
         assert!(kill(&mut bench, 0));
         assert_eq!(bench.program(1).taken, []);
@@ -411,11 +362,11 @@ mod tests {
         let mut bench = Bench::new(vec![program("p"), agent("a", 2), server]);
         let add = crate::core::commanding::Command::Add(Box::new(agent("b", 2)));
         bench.step(Event::Asked(add));
-        reload(&mut bench, vec![program("p")]);
+        bench.reload(vec![program("p")]);
         assert_eq!((&bench.program(1).fate, &bench.program(2).fate), (&Fate::Removed, &Fate::Stays));
         assert_eq!(bench.core.plan().programs[3].after, [ProgramId(2)]);
         bench.step(Event::Asked(crate::core::commanding::Command::Remove(ProgramId(3))));
-        reload(&mut bench, vec![program("p")]);
+        bench.reload(vec![program("p")]);
         assert_eq!(bench.program(2).fate, Fate::Removed);
     }
 
@@ -423,14 +374,14 @@ mod tests {
     fn who_leaves_stops_before_what_it_came_after() {
         let web = || plan::Program { after: vec![ProgramId(0)], ..program("web") };
         let mut bench = Bench::new(vec![program("db"), web(), program("other")]);
-        reload(&mut bench, vec![program("other")]);
+        bench.reload(vec![program("other")]);
         assert_eq!(bench.told_to_stop(), [1]);
         bench.ends(1, 0, GroupState::Empty);
         bench.at(1);
         assert_eq!(bench.told_to_stop(), [0]);
 
         let mut bench = Bench::new(vec![program("db"), web()]);
-        reload(&mut bench, vec![changed("db"), plan::Program { success_codes: vec![3], ..web() }]);
+        bench.reload(vec![changed("db"), plan::Program { success_codes: vec![3], ..web() }]);
         assert_eq!(bench.told_to_stop(), [1]);
         bench.ends(1, 0, GroupState::Empty);
         bench.at(1);
@@ -446,7 +397,7 @@ mod tests {
         let session = Session { socket, name: "s".to_owned(), size: Session::SIZE, history: 0 };
         let agent = |name: &str| plan::Program { kind: plan::Kind::Agent(session.clone()), ..program(name) };
         let mut bench = Bench::new(vec![agent("a")]);
-        reload(&mut bench, vec![agent("b")]);
+        bench.reload(vec![agent("b")]);
         assert_eq!(bench.told_to_stop(), [0]);
         bench.ends(0, 0, GroupState::Empty);
         bench.at(1);
@@ -460,7 +411,7 @@ mod tests {
     fn who_is_not_touched_is_not_waited_for() {
         let web = plan::Program { after: vec![ProgramId(0)], ..program("web") };
         let mut bench = Bench::new(vec![program("db"), web.clone()]);
-        reload(&mut bench, vec![changed("db"), web]);
+        bench.reload(vec![changed("db"), web]);
         assert_eq!(bench.told_to_stop(), [0]);
     }
 
@@ -468,10 +419,10 @@ mod tests {
     fn two_reloads_that_turn_the_order_round_wait_for_each_other_once() {
         let after = |name: &str, id| plan::Program { after: vec![ProgramId(id)], ..changed(name) };
         let mut bench = Bench::new(vec![program("a"), after("b", 0), program("c")]);
-        reload(&mut bench, vec![after("a", 1), program("b"), program("c")]);
+        bench.reload(vec![after("a", 1), program("b"), program("c")]);
         assert_eq!(bench.told_to_stop(), [1]);
-        reload(&mut bench, vec![program("a"), after("b", 0), after("c", 1)]);
-        reload(&mut bench, vec![after("a", 2), program("b"), changed("c")]);
+        bench.reload(vec![program("a"), after("b", 0), after("c", 1)]);
+        bench.reload(vec![after("a", 2), program("b"), changed("c")]);
         bench.ends(1, 0, GroupState::Empty);
         bench.at(1);
         bench.ends(0, 0, GroupState::Empty);
@@ -495,7 +446,7 @@ mod tests {
         bench.ends(0, 0, GroupState::Empty);
         bench.ends(1, 1, GroupState::Empty);
         assert!(bench.core.shutdown().is_none());
-        reload(&mut bench, vec![after]);
+        bench.reload(vec![after]);
         assert!(bench.core.is_finished());
     }
 
@@ -503,7 +454,7 @@ mod tests {
     fn a_changed_main_program_does_not_end_the_fleet() {
         let main = |program: plan::Program| plan::Program { main: true, ..program };
         let mut bench = Bench::new(vec![main(program("a"))]);
-        reload(&mut bench, vec![main(changed("a"))]);
+        bench.reload(vec![main(changed("a"))]);
         bench.ends(0, 0, GroupState::Empty);
         assert!(bench.core.shutdown().is_none());
         assert_eq!(bench.starts(0), 1);
@@ -513,7 +464,7 @@ mod tests {
     fn a_reload_in_the_middle_of_a_stop_is_nothing() {
         let mut bench = Bench::new(vec![program("a")]);
         bench.signal(Signal::TERM);
-        reload(&mut bench, vec![changed("a"), program("b")]);
+        bench.reload(vec![changed("a"), program("b")]);
         assert_eq!(bench.asked(), []);
         assert_eq!(bench.core.programs().count(), 1);
     }
@@ -521,7 +472,7 @@ mod tests {
     #[test]
     fn a_stop_in_the_middle_of_a_reload_starts_nothing() {
         let mut bench = Bench::new(vec![program("a"), program("b")]);
-        reload(&mut bench, vec![changed("a"), program("b")]);
+        bench.reload(vec![changed("a"), program("b")]);
         bench.signal(Signal::TERM);
         bench.ends(0, 0, GroupState::Empty);
         bench.ends(1, 0, GroupState::Empty);
@@ -533,7 +484,7 @@ mod tests {
     fn places_do_not_grow_without_a_limit() {
         let mut bench = Bench::new(vec![program("a"), program("0")]);
         for n in 1..3000u64 {
-            reload(&mut bench, vec![program("a"), program(&n.to_string())]);
+            bench.reload(vec![program("a"), program(&n.to_string())]);
             let old = bench.core.ids().find(|id| {
                 bench.program(id.0).fate == Fate::Removed && bench.program(id.0).leader().is_some()
             });

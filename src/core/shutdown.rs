@@ -135,7 +135,7 @@ impl Core {
     ) {
         let shutdown = Shutdown {
             active: self.active(),
-            time_after: self.order.time_after(&self.plan.programs, |id| match self.programs[id].state {
+            time_after: self.stop_order().time_after(|id| match self.programs[id].state {
                 State::Running { .. } | State::Leaderless { pgid: None } => {
                     self.plan.programs[id].patience_from(0)
                 }
@@ -269,11 +269,6 @@ impl Core {
             out.push(Action::Signal(main, Target::Group(pgid), signal));
         }
         self.finish(now, out);
-    }
-
-    /// One that is over stands before nobody, and hides nobody who comes after it.
-    pub(super) fn is_its_turn(&self, id: ProgramId) -> bool {
-        self.order.all_after(id).all(|dependent| self.programs[dependent].is_over())
     }
 
     fn is_nothing_left(&self) -> bool {

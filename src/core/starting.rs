@@ -77,6 +77,7 @@ impl Core {
             if not_before <= now && self.may_start(id) {
                 self.starts_left -= 1;
                 self.programs[id].state = State::Starting { tries };
+                self.forget_what_it_ran_after(id);
                 self.expect_start_by_tmux(id, now);
                 return out.push(Action::Spawn(id));
             }
@@ -92,6 +93,9 @@ impl Core {
     ) {
         let State::Starting { tries } = self.programs[id].state else { return };
         self.programs[id].call = None;
+        if result.is_err() && self.programs[id].started_at.is_none() {
+            self.forget_what_it_ran_after(id);
+        }
         match result {
             Ok(leader) => self.started(id, leader, now, out),
             Err(_) if self.programs[id].fate != Fate::Stays => {
@@ -146,7 +150,7 @@ impl Core {
         }
         if self.programs[id].fate != Fate::Stays && self.shutdown.is_none() {
             self.record_soon(now);
-            return self.stop_leaving(now, out);
+            return self.stop_going(now, out);
         }
         if !self.is_left(id) {
             self.plan.programs[id].runs_as = None;

@@ -5,6 +5,7 @@
 //! | after a step               | programs change only as the state table says                             | `transitions` |
 //! |                            | cascades only escalate, in order, and wait as long as they should        | `cascade`     |
 //! |                            | who is late is looked at before it is killed                             | `cascade`     |
+//! |                            | who stops before whom is what the starts have made it                    | `turn`        |
 //! |                            | every signal to a program has a reason, and every reason gives one       | `signals`     |
 //! |                            | programs are ready, asked about and restarted for a reason               | `checking`    |
 //! |                            | the record has every program once and can be written                     | `telling`     |
@@ -14,7 +15,7 @@
 //! | before the loop sleeps     | there is something to wait for, and it will be noticed in time           | `waiting`     |
 //! | at the end                 | nobody is left, it was in time, and what is told about it is true        | `ending`      |
 //!
-//! The first five need no kernel ([`Rules`]): they hold for events too that no system would send.
+//! The first seven need no kernel ([`Rules`]): they hold for events too that no system would send.
 
 mod cascade;
 mod checking;
@@ -25,6 +26,7 @@ mod targets;
 mod telling;
 mod transitions;
 mod truth;
+mod turn;
 mod waiting;
 
 use super::fake_kernel::FakeKernel;
@@ -41,6 +43,7 @@ use crate::core::shutdown::Shutdown;
 use crate::core::signal::Signal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+use turn::{all_after, is_to_go};
 
 /// Later than this is no wakeup that is late, but a machine that stands still.
 const LATE: Duration = Duration::from_millis(100);
@@ -68,6 +71,8 @@ pub(super) struct Rules {
     early: BTreeMap<ProgramId, BTreeSet<Signal>>,
     /// Programs whose last signal went to their leader alone.
     told_alone: BTreeSet<ProgramId>,
+    /// What each run was started after.
+    ran_after: BTreeMap<ProgramId, Vec<ProgramId>>,
     /// How long each program's step may last, since it asked for more time.
     extended: BTreeMap<ProgramId, Moment>,
     /// The code of the end, once it was given.
@@ -130,6 +135,7 @@ impl Rules {
             was_stopping: false,
             early: BTreeMap::new(),
             told_alone: BTreeSet::new(),
+            ran_after: BTreeMap::new(),
             extended: BTreeMap::new(),
             finished: None,
             is_past_half: false,
@@ -167,6 +173,7 @@ impl Rules {
         self.note_extension(event, now);
         self.check_finish(core, actions)?;
         self.check_starts(core, actions)?;
+        self.check_order(core, actions)?;
         self.check_transitions(event, core)?;
         self.check_cascades(core, now)?;
         self.check_inspections(core, actions)?;
@@ -428,16 +435,4 @@ fn is_forever(core: &Core) -> bool {
 /// Nobody waits for those who are left (the way of other inits).
 fn leaves(core: &Core) -> bool {
     core.plan().end != End::Sweep
-}
-
-/// All that come after a program, directly or not.
-fn all_after(core: &Core, id: ProgramId) -> impl Iterator<Item = (ProgramId, &plan::Program, &Program)> {
-    let (mut found, mut next) = (vec![id], 0);
-    while let Some(&before) = found.get(next) {
-        next += 1;
-        let after = core.programs().filter(|(_, spec, _)| spec.after.contains(&before)).map(|(id, ..)| id);
-        let new: Vec<ProgramId> = after.filter(|id| !found.contains(id)).collect();
-        found.extend(new);
-    }
-    core.programs().filter(move |(other, ..)| *other != id && found.contains(other))
 }

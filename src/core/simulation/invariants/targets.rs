@@ -1,12 +1,12 @@
 //! An action meets those it is meant for and nobody else: no group that is gone, no number that others have now, nobody
 //! who is not ours, and nobody before their time.
 
-use super::{Checker, Verdict, all_after, ensure, is_forever, leaves};
+use super::{Checker, Verdict, all_after, ensure, is_forever, is_to_go, leaves};
 use crate::core::Core;
 use crate::core::action::{Action, Target};
 use crate::core::plan::ProgramId;
 use crate::core::process::{Pgid, Pid};
-use crate::core::program::{Fate, Program, State};
+use crate::core::program::{Program, State};
 use crate::core::signal::Signal;
 use crate::core::simulation::fake_kernel::{FakeKernel, Origin, Process};
 
@@ -75,14 +75,19 @@ impl Checker {
         let (Some(program), spec) = (core.program(id), &core.plan().programs[id.0]) else { return Ok(()) };
         // Only the first step of one that had to be stopped; what others left behind is not waited for.
         let is_first = program.taken.len() == 1 && !is_begun(&self.rules.before[id.0]);
-        // One that was stopped by itself, for a fault, was so before; and whoever left by a reload that began the shutdown.
-        let is_leaving = program.fate != Fate::Stays && !self.rules.was_stopping;
-        let is_alone = core.shutdown().is_none() || self.by_itself.contains(&id) || is_leaving;
+        // Whoever left by a reload that began the shutdown has not waited for those who stay.
+        let is_everybody = core.shutdown().is_some() && (self.rules.was_stopping || !is_to_go(program));
+        // For a fault it is stopped alone, whoever is to go.
+        let is_faulty = core.shutdown().is_none() && program.fault.is_some();
+        let is_alone = !is_everybody && !is_to_go(program) || is_faulty || self.by_itself.contains(&id);
         let is_late = self.ends_at(core).is_some_and(|end| end <= kernel.now);
         if !is_first || self.model.is_now() || is_alone || is_late {
             return Ok(());
         }
         for (other_id, other, dependent) in all_after(core, id) {
+            if !is_everybody && !is_to_go(dependent) {
+                continue;
+            }
             let is_there = kernel.is_group_there(other_id) || kernel.has_escapees(other_id);
             let is_given_up = matches!(dependent.state, State::Survived { .. });
             ensure!(!is_there || is_given_up, "{} is stopped before {}", spec.name, other.name);

@@ -1,13 +1,13 @@
 //! Before the loop sleeps: there is something to wait for, and its end will be noticed in time.
 
 use super::cascade::{self, KILL, may_wait_for_ever};
-use super::{Checker, Verdict, all_after, ensure};
+use super::{Checker, Verdict, all_after, ensure, is_to_go};
 use crate::core::Core;
 use crate::core::budget::Moment;
 use crate::core::cleaning::LAST_PASS_LASTS;
 use crate::core::plan::{self, ProgramId};
 use crate::core::policy::ReadyBy;
-use crate::core::program::{Fate, Hold, Program, Readiness, State};
+use crate::core::program::{Fate, Program, Readiness, State};
 use crate::core::simulation::fake_kernel::FakeKernel;
 use std::time::Duration;
 
@@ -171,14 +171,11 @@ fn check_starts_deadline(core: &Core, deadline: Option<Moment>, now: Moment) -> 
     Ok(())
 }
 
-/// Who is to stop by hand is being stopped, or somebody else has to go first.
+/// Who is to go is being stopped, or somebody else has to go first.
 fn check_held(core: &Core) -> Verdict {
     for (id, spec, program) in core.programs() {
-        let is_to_stop = matches!(program.state, State::Running { .. }) && program.hold != Hold::Free;
-        let is_there = |other: &Program| {
-            let is_going = other.hold != Hold::Free || other.fate == Fate::Removed;
-            is_going && other.is_in_use() && !other.is_over()
-        };
+        let is_to_stop = matches!(program.state, State::Running { .. }) && is_to_go(program);
+        let is_there = |other: &Program| is_to_go(other) && other.is_in_use() && !other.is_over();
         let is_waited_for = all_after(core, id).any(|(_, _, other)| is_there(other));
         ensure!(!is_to_stop || is_waited_for, "{} is to stop, and nothing is before it", spec.name);
     }
