@@ -3,7 +3,6 @@
 //! One question at a time: first until it is ready, then as often as its health is asked for. A program that is not
 //! ready in time, or not well so many times in a row, is stopped by its cascade and has failed.
 
-use super::Core;
 use super::action::{Action, Purpose};
 use super::budget::Moment;
 use super::children::Child;
@@ -11,7 +10,8 @@ use super::event::Notice;
 use super::plan::ProgramId;
 use super::policy::{Ready, ReadyBy};
 use super::process::Pid;
-use super::program::{Asked, Asking, Fault, Program, Readiness, State};
+use super::program::{Asked, Cascade, Fault, Program, Readiness, State};
+use super::{Core, share};
 use log::Level;
 use std::time::Duration;
 
@@ -43,8 +43,6 @@ impl Core {
     pub(super) fn await_readiness(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
         let spec = &self.plan.programs[id];
         let program = &mut self.programs[id];
-        program.asking = Asking::default();
-        program.watchdog = None;
         match &spec.ready {
             None if spec.oneshot => program.readiness = Readiness::NotYet { until: None },
             None => self.is_ready(id, now, out),
@@ -210,7 +208,7 @@ impl Core {
             }
             Notice::Stopping => self.note(now, Some(id), "says it is stopping"),
             Notice::Status(text) => self.programs[id].status = Some(text.clone()),
-            Notice::Extend(time) => self.extend(id, now.saturating_add(*time)),
+            Notice::Extend(time) => self.extend(id, *time, now),
             Notice::Unwell if is_running && self.shutdown.is_none() => {
                 self.stop_for(id, Fault::Unhealthy, now, out);
             }
@@ -220,17 +218,21 @@ impl Core {
         }
     }
 
-    /// A program asks for more time: to be ready, or to stop, but never more than the budget has.
-    fn extend(&mut self, id: ProgramId, until: Moment) {
-        let kill_at = self.shutdown.as_ref().and_then(|shutdown| shutdown.kill_at);
+    /// A program asks for more time: to be ready, or to stop. In a shutdown it may have all there is, shared with those that
+    /// can only stop after it.
+    fn extend(&mut self, id: ProgramId, time: Duration, now: Moment) {
+        let left = self.time_to_kill(now);
+        let asked = left.map_or(time, |left| time.min(left));
         let program = &mut self.programs[id];
         match (&mut program.state, &mut program.readiness) {
             (State::Running { .. }, Readiness::NotYet { until: Some(ready_by) }) => {
-                *ready_by = until.max(*ready_by);
+                *ready_by = now.saturating_add(time).max(*ready_by);
             }
-            (State::Stopping { cascade, .. }, _) => {
-                if let Some(due) = &mut cascade.until {
-                    *due = until.min(kill_at.unwrap_or(until)).max(*due);
+            (State::Stopping { cascade: Cascade { step, until: Some(due), .. }, .. }, _) => {
+                let (step, due) = (*step, *due);
+                let until = now.saturating_add(share::wait(asked, self.need_after(id, step), left)).max(due);
+                if let State::Stopping { cascade, .. } = &mut self.programs[id].state {
+                    cascade.until = Some(until);
                 }
             }
             _ => {}
@@ -328,6 +330,23 @@ mod tests {
         assert!(!is_term_sent(&mut bench));
         bench.at(8_000);
         assert!(is_term_sent(&mut bench));
+    }
+
+    #[test]
+    fn more_time_to_stop_leaves_time_to_those_that_stop_later() {
+        let mut bench =
+            Bench::new(vec![program("db"), plan::Program { after: vec![FIRST], ..program("web") }]);
+        bench.signal(Signal::TERM);
+        assert_eq!(bench.told_to_stop(), [1]);
+        bench.step(Event::Notified(ProgramId(1), Notice::Extend(Duration::from_mins(1))));
+        // Of the 8.1 s that there are for cascades it gets what two need of which one wants all and the other 5 s.
+        bench.at(5_000);
+        assert_eq!(bench.asked(), [Action::LookForLate]);
+        bench.at(5_010);
+        let kill = Action::Signal(ProgramId(1), bench.core.target(ProgramId(1)).unwrap(), Signal::KILL);
+        assert_eq!(bench.asked(), [kill]);
+        bench.ends(1, 0, GroupState::Empty);
+        assert_eq!(bench.told_to_stop(), [0]);
     }
 
     #[test]

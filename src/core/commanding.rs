@@ -102,7 +102,10 @@ impl Core {
             }
         }
         let mut others = self.programs().filter(|(_, known, _)| known.name != spec.name);
-        if let Some((_, other, _)) = others.find(|(_, known, _)| known.is_in_session_of(spec)) {
+        let is_there = |known: &plan::Program, program: &Program| {
+            std::iter::once(known).chain(program.successor()).any(|known| known.is_in_session_of(spec))
+        };
+        if let Some((_, other, _)) = others.find(|(_, known, program)| is_there(known, program)) {
             return Some(format!("{} is in that tmux session already", other.name));
         }
         let count = self.programs().filter(|(_, _, program)| program.added).count();
@@ -172,7 +175,7 @@ impl Core {
             State::Ended if program.readiness == Readiness::Ready => return,
             // It starts as it was to be started again.
             State::Starting { .. } if hold == Hold::Again => return,
-            State::Waiting { .. } => program.state = State::Ended,
+            State::Waiting { .. } => self.give_up(id),
             State::Ended
             | State::Starting { .. }
             | State::Running { .. }
@@ -181,6 +184,7 @@ impl Core {
             | State::Survived { .. }
             | State::Closing => {}
         }
+        let program = &mut self.programs[id];
         if program.state == State::Ended {
             program.readiness = Readiness::NotYet { until: None };
         }
@@ -243,9 +247,15 @@ impl Core {
         let is_between = program.started_at.is_some()
             && program.leader().is_none()
             && !matches!(program.state, State::Starting { .. });
-        if self.plan.programs[id].main && program.hold == Hold::Stopped && is_between {
+        if self.is_main_now(id) && program.hold == Hold::Stopped && is_between {
             self.ended_for_good(id, now, out);
         }
+    }
+
+    /// False for one that another plan has made something else.
+    fn is_main_now(&self, id: ProgramId) -> bool {
+        let program = &self.programs[id];
+        program.fate != Fate::Removed && program.successor().unwrap_or(&self.plan.programs[id]).main
     }
 
     /// Nothing of it is left: it waits for its turn as if it had never failed.
@@ -254,6 +264,8 @@ impl Core {
         program.hold = Hold::Free;
         program.fault = None;
         program.failure = None;
+        // What came for a start that was not to be is not for this one.
+        program.early.clear();
         program.readiness = Readiness::NotYet { until: None };
         program.state = State::Waiting { not_before: now, tries: 0 };
         forget_restarts(&mut program.restarting);
@@ -264,7 +276,7 @@ impl Core {
     pub(super) fn held_leader_ended(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
         let program = &mut self.programs[id];
         program.readiness = Readiness::NotYet { until: None };
-        if program.hold == Hold::Stopped && self.plan.programs[id].main {
+        if program.hold == Hold::Stopped && self.is_main_now(id) {
             self.ended_for_good(id, now, out);
         }
     }
@@ -603,6 +615,21 @@ mod tests {
         bench.ends(2, 0, GroupState::Empty);
         let objection = bench.core.objection(&Command::Add(Box::new(agent("x"))));
         assert_eq!(objection.as_deref(), Some("a is in that tmux session already"));
+    }
+
+    #[test]
+    fn what_is_added_is_in_nobody_s_next_session_either() {
+        let agent = |program_name: &str, name: &str| {
+            let socket = Socket::parse(Socket::DEFAULT);
+            let session = Session { socket, name: name.to_owned(), size: Session::SIZE, history: 0 };
+            plan::Program { kind: plan::Kind::Agent(session), ..program(program_name) }
+        };
+        let mut bench = Bench::new(vec![program("first"), agent("a", "s1")]);
+        bench.reload(vec![program("first"), agent("a", "s2")]);
+        for session in ["s1", "s2"] {
+            let objection = bench.core.objection(&Command::Add(Box::new(agent("x", session))));
+            assert_eq!(objection.as_deref(), Some("a is in that tmux session already"));
+        }
     }
 
     #[test]

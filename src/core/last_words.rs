@@ -41,11 +41,12 @@ impl Core {
     /// How the program ended that is the reason for the shutdown.
     fn blamed(&self, shutdown: &Shutdown) -> String {
         let blamed = match shutdown.reason {
-            Reason::MainExited => self.programs().find(|(_, spec, _)| spec.main),
-            Reason::ProgramFailed(id) => self.programs().find(|(other, ..)| *other == id),
+            Reason::MainExited => self.main(),
+            Reason::ProgramFailed(id) => Some(id),
             Reason::Asked | Reason::AllExited | Reason::InternalError => None,
         };
-        let Some((_, spec, program)) = blamed else { return String::new() };
+        let Some(id) = blamed else { return String::new() };
+        let (spec, program) = (&self.plan.programs[id], &self.programs[id]);
         let how = program.why_failed(spec).or_else(|| program.exit.map(|exit| exit.to_string()));
         how.map_or_else(String::new, |how| format!(" ({how})"))
     }

@@ -429,6 +429,14 @@ impl Program {
         matches!(self.state, State::Ended | State::Survived { .. })
     }
 
+    /// What takes its place when nothing of it is left, if it has changed.
+    pub fn successor(&self) -> Option<&plan::Program> {
+        match &self.fate {
+            Fate::Replaced(spec) => Some(spec),
+            Fate::Stays | Fate::Removed => None,
+        }
+    }
+
     /// True if those that come after it may start. One that leaves is not for them any more.
     pub fn is_ready_for_others(&self) -> bool {
         self.readiness == Readiness::Ready && self.hold == Hold::Free && self.fate == Fate::Stays

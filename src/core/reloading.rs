@@ -205,6 +205,7 @@ mod tests {
     use super::super::bench::{Bench, program};
     use super::*;
     use crate::core::budget::Budget;
+    use crate::core::commanding::Command;
     use crate::core::event::{Event, GroupState};
     use crate::core::signal::Signal;
     use crate::tmux::{Session, Socket};
@@ -242,6 +243,29 @@ mod tests {
         bench.ends(0, 0, GroupState::Empty);
         assert_eq!(bench.core.programs().map(|(_, spec, _)| spec.name.as_str()).collect::<Vec<_>>(), ["b"]);
         assert!(bench.core.shutdown().is_none());
+    }
+
+    #[test]
+    fn the_exit_code_is_that_of_the_main_program_of_now() {
+        let main = |name: &str| plan::Program { main: true, ..program(name) };
+        let mut bench = Bench::new(vec![main("old")]);
+        bench.reload(vec![main("new")]);
+        bench.ends(1, 7, GroupState::Empty);
+        assert!(bench.core.last_words(bench.now).unwrap().contains("exited with code 7"));
+        bench.ends(0, 0, GroupState::Empty);
+        assert_eq!(bench.core.exit_code(), 7);
+    }
+
+    #[test]
+    fn a_changed_main_program_that_somebody_stops_is_the_fleet_s_end() {
+        let main = |main| plan::Program { main, ..program("main") };
+        for (before, after, is_end) in [(true, true, true), (true, false, false)] {
+            let mut bench = Bench::new(vec![program("keep"), main(before)]);
+            bench.reload(vec![program("keep"), plan::Program { success_codes: vec![0, 7], ..main(after) }]);
+            bench.ask(Command::Stop(ProgramId(1)));
+            bench.ends(1, 3, GroupState::Empty);
+            assert_eq!(bench.core.shutdown().is_some(), is_end);
+        }
     }
 
     #[test]

@@ -14,11 +14,14 @@ impl Core {
     /// A leader has ended: what now? Nothing is decided once a shutdown has begun.
     pub(super) fn decide(&mut self, id: ProgramId, now: Moment, out: &mut Vec<Action>) {
         self.stop_asking(id, out);
-        if self.shutdown.is_some() || self.programs[id].fate != Fate::Stays {
+        if self.shutdown.is_some() {
             return;
         }
         if self.programs[id].hold != Hold::Free {
             return self.held_leader_ended(id, now, out);
+        }
+        if self.programs[id].fate != Fate::Stays {
+            return;
         }
         let is_failure = self.is_failure(id);
         let spec = &self.plan.programs[id];

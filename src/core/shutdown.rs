@@ -9,7 +9,7 @@ use super::budget::{Budget, Moment};
 use super::duration::ms;
 use super::event::Received;
 use super::plan::{End, ProgramId};
-use super::program::{State, StoppedBy};
+use super::program::{Fate, State, StoppedBy};
 use super::signal::Signal;
 use super::strays::Strays;
 use super::sweep::Sweep;
@@ -315,12 +315,17 @@ impl Core {
         out.push(Action::Finish(code));
     }
 
+    /// The main program. Another plan may have made it another, while the one that was it still stops.
+    pub fn main(&self) -> Option<ProgramId> {
+        let mains = self.programs().filter(|(_, spec, _)| spec.main);
+        mains.min_by_key(|(.., program)| program.fate == Fate::Removed).map(|(id, ..)| id)
+    }
+
     /// runinit's own code.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0..=192: exit codes and 128 + n
     pub fn exit_code(&self) -> u8 {
         let Some(shutdown) = &self.shutdown else { return 0 };
-        let main = self.programs().find(|(_, spec, _)| spec.main).map(|(id, ..)| id);
-        let code = match (shutdown.reason, main) {
+        let code = match (shutdown.reason, self.main()) {
             (Reason::InternalError, _) => INTERNAL_ERROR,
             (Reason::ProgramFailed(id), _) => self.code(id).filter(|code| *code != 0).unwrap_or(1),
             (_, Some(main)) => {

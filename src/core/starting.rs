@@ -6,7 +6,7 @@ use super::children::Child;
 use super::event::SpawnFailure;
 use super::plan::{Kind, ProgramId};
 use super::process::Pid;
-use super::program::{Fate, Hold, State};
+use super::program::{Asking, Fate, Hold, State};
 use super::{Core, timeline};
 use log::Level;
 use std::time::Duration;
@@ -140,6 +140,8 @@ impl Core {
         program.taken.clear();
         program.masks = None;
         program.status = None;
+        program.asking = Asking::default();
+        program.watchdog = None;
         self.children.insert(leader, Child::Leader(id));
         let is_taken_over = self.plan.programs[id].runs_as == Some(leader);
         let how = if is_taken_over { "taken over" } else { "started" };

@@ -239,7 +239,7 @@ impl Core {
     }
 
     /// What the steps after this one, and the programs after this one, need until their SIGKILLs.
-    fn need_after(&self, id: ProgramId, step: usize) -> Duration {
+    pub(super) fn need_after(&self, id: ProgramId, step: usize) -> Duration {
         let others = self.shutdown.as_ref().map_or(Duration::ZERO, |s| s.time_after[id]);
         self.plan.programs[id].patience_from(step + 1).saturating_add(others)
     }

@@ -13,7 +13,7 @@ use super::program::{Fate, Hold, Program, State};
 
 impl Core {
     /// What its last run was started after; of one that never ran, what the plan says.
-    pub(super) fn stops_before(&self, id: ProgramId) -> &[ProgramId] {
+    pub fn stops_before(&self, id: ProgramId) -> &[ProgramId] {
         self.programs[id].ran_after.as_deref().unwrap_or(&self.plan.programs[id].after)
     }
 

@@ -34,6 +34,7 @@ pub fn build(core: &Core, last_lines: &LastLines<'_>, clock: Clock, now: Moment)
     let began = shutdown.map(|shutdown| shutdown.began);
     let times = Times { zero: began.unwrap_or_default(), now };
     let received = shutdown.and_then(|shutdown| shutdown.received.as_ref());
+    let main = core.main();
     let mut record = Record {
         schema: SCHEMA,
         phase: match shutdown {
@@ -58,7 +59,8 @@ pub fn build(core: &Core, last_lines: &LastLines<'_>, clock: Clock, now: Moment)
             .programs()
             .filter(|(_, spec, _)| !spec.is_server())
             .map(|(id, spec, program)| Program {
-                after: names_of(core, &spec.after),
+                main: main == Some(id),
+                after: names_of(core, core.stops_before(id)),
                 last_output: last_lines(id),
                 ..build_program(spec, program, clock, times)
             })
@@ -110,7 +112,7 @@ fn build_program(spec: &plan::Program, program: &program::Program, clock: Clock,
     Program {
         name: spec.name.clone(),
         kind: if spec.is_agent() { "tmux" } else { "process" }.to_owned(),
-        main: spec.main,
+        main: false,
         after: Vec::new(),
         pid: program.pid.map(process::Pid::number),
         pgid: program.pid.and_then(process::Pid::group).map(process::Pgid::number),

@@ -35,7 +35,7 @@ fn what_is_wrong(core: &Core, id: ProgramId, spec: &plan::Program, program: &Pro
         (State::Running { .. }, Readiness::Ready) => None,
         (State::Running { .. }, Readiness::NotYet { .. }) if spec.oneshot => Some("not done yet".to_owned()),
         (State::Running { .. }, Readiness::NotYet { .. }) => Some("not ready yet".to_owned()),
-        (State::Ended | State::Leaderless { .. } | State::Stopping { .. }, _)
+        (State::Ended | State::Leaderless { .. } | State::Stopping { .. } | State::Closing, _)
             if spec.restart != Restart::Always && core.has_ended_well(id) =>
         {
             None
@@ -65,6 +65,30 @@ mod tests {
             step(Event::Spawned(ProgramId(id), Ok(Pid::new(pid).unwrap())));
         }
         step(Event::Reloaded(Box::new(plan(&["a"]))));
+        assert!(health(&core).healthy, "{}", health(&core).message);
+    }
+
+    #[test]
+    fn one_that_has_ended_well_is_not_missed_while_its_session_closes() {
+        use crate::core::event::{GroupState, Reaped};
+        use crate::core::plan::Kind;
+        use crate::core::process::Exit;
+        use crate::tmux::{Session, Socket};
+        let socket = Socket::parse(Socket::DEFAULT);
+        let session = Session { socket, name: "s".to_owned(), size: Session::SIZE, history: 0 };
+        let mut job = plan::Program::new("job", Launch::default());
+        job.kind = Kind::Agent(session);
+        let programs = vec![job, plan::Program::new("other", Launch::default())];
+        let mut core = Core::new(Plan::new(programs, Budget::Forever));
+        let step = |core: &mut Core, event| core.step(event, Moment::ZERO, &mut Vec::new());
+        step(&mut core, Event::Tick);
+        let [pid, other] = [100, 101].map(|pid| Pid::new(pid).unwrap());
+        step(&mut core, Event::Spawned(ProgramId(0), Ok(pid)));
+        step(&mut core, Event::Tick);
+        step(&mut core, Event::Spawned(ProgramId(1), Ok(other)));
+        step(&mut core, Event::Reaped(vec![Reaped { pid, exit: Exit::Code(0) }]));
+        step(&mut core, Event::Group(ProgramId(0), GroupState::Empty));
+        assert_eq!(core.program(ProgramId(0)).map(|program| &program.state), Some(&State::Closing));
         assert!(health(&core).healthy, "{}", health(&core).message);
     }
 }

@@ -35,7 +35,7 @@ impl Wait {
     /// For a reload that has just been; of these it was so before it already.
     pub(super) fn reloaded(core: &Core, told: String, before: &[Beginner], now: Moment) -> Self {
         let new = beginners(core).into_iter().filter(|beginner| !before.contains(beginner));
-        Self::Reloaded(told, new.map(|beginner| (beginner.id, beginner.name)).collect(), now)
+        Self::Reloaded(told, new.map(|beginner| (beginner.id, beginner.spec.name)).collect(), now)
     }
 
     /// `None`: it has to be waited for.
@@ -44,9 +44,12 @@ impl Wait {
             Self::Reloaded(text, new, since) => reloaded(core, text, new, *since),
             Self::Gone(id, name) => match find(core, *id, name) {
                 Some((_, Program { state: State::Survived { .. }, .. })) => Some(Err(survived(name))),
+                // The record of a shutdown still has it.
+                Some((_, Program { fate: Fate::Removed, state: State::Ended, .. })) | None => {
+                    Some(Ok(format!("{name}: removed")))
+                }
                 Some((_, Program { fate: Fate::Removed, .. })) => None,
                 Some(_) => Some(Err(format!("{name}: somebody has brought it back"))),
-                None => Some(Ok(format!("{name}: removed"))),
             },
             Self::Stopped(_, _, all) if all.iter().any(|id| is_being_stopped(core, *id)) => None,
             Self::Stopped(id, name, _) => match find(core, *id, name) {
@@ -58,11 +61,11 @@ impl Wait {
     }
 }
 
-/// One that is to start, or has not come further.
+/// One that is to start as this, or has not come further.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Beginner {
     id: ProgramId,
-    name: String,
+    spec: plan::Program,
     is_given_up: bool,
 }
 
@@ -70,10 +73,11 @@ pub(super) struct Beginner {
 pub(super) fn beginners(core: &Core) -> Vec<Beginner> {
     let beginner = |(id, spec, program): (ProgramId, &plan::Program, &Program)| {
         let is_given_up = program.state == State::Ended && program.started_at.is_none();
-        let is_to_start = matches!(program.fate, Fate::Replaced(_))
-            || matches!(program.state, State::Waiting { .. } | State::Starting { .. });
+        let next = program.successor();
+        let is_to_start =
+            next.is_some() || matches!(program.state, State::Waiting { .. } | State::Starting { .. });
         let is_one = !spec.is_server() && (is_to_start || is_given_up);
-        is_one.then(|| Beginner { id, name: spec.name.clone(), is_given_up })
+        is_one.then(|| Beginner { id, spec: next.unwrap_or(spec).clone(), is_given_up })
     };
     core.programs().filter_map(beginner).collect()
 }
@@ -110,7 +114,11 @@ fn reloaded(core: &Core, text: &str, new: &[(ProgramId, String)], since: Moment)
     }
     let mut wrong: Vec<String> = survivors.iter().map(|(_, spec, _)| survived(&spec.name)).collect();
     // Nobody waits for those who wait for somebody's hand.
-    let awaited = new.iter().filter(|(id, _)| stopped_before(core, &core.plan().programs[*id]).is_none());
+    let is_held = |id: ProgramId| {
+        let is_stopped = core.program(id).is_some_and(|program| program.hold == Hold::Stopped);
+        is_stopped || stopped_before(core, &core.plan().programs[id]).is_some()
+    };
+    let awaited = new.iter().filter(|(id, _)| !is_held(*id));
     for (id, name) in awaited {
         match begun(core, *id, name, since) {
             None => return None,
@@ -158,7 +166,9 @@ fn started(core: &Core, spec: &plan::Program, program: &Program, since: Moment) 
         (State::Waiting { .. }, _) if program.restarting.is_due => {
             super::status::problem(core, spec, program)
         }
-        (State::Stopping { .. }, _) if program.fault.is_some() || program.restarting.is_used_up => {
+        (State::Stopping { .. }, _)
+            if is_new && (program.fault.is_some() || program.restarting.is_used_up) =>
+        {
             super::status::problem(core, spec, program)
         }
         (State::Survived { .. }, _) => return Some(Err(survived(name))),
@@ -360,6 +370,68 @@ mod tests {
         assert_eq!(outcomes(lost, &reloaded)[0], Some(Err(why.to_owned())));
         let restart = Event::Asked(Command::Restart(FIRST));
         assert_eq!(outcomes([restart, reload()], &reloaded)[0], None);
+    }
+
+    #[test]
+    fn a_fault_of_the_run_before_is_not_the_next_one_s() {
+        use crate::core::event::Notice;
+        let unwell = Event::Notified(FIRST, Notice::Unwell);
+        let started = Wait::Started(FIRST, "web".to_owned(), Moment::ZERO);
+        assert!(matches!(outcomes([unwell], &started)[0], Some(Err(_))));
+        let unwell = Event::Notified(FIRST, Notice::Unwell);
+        assert_eq!(outcomes([unwell, Event::Asked(Command::Restart(FIRST))], &started)[0], None);
+    }
+
+    #[test]
+    fn a_reload_waits_for_what_it_has_changed_and_for_nobody_that_is_stopped() {
+        let failure = || {
+            let message = "no room".to_owned();
+            Err(SpawnFailure { kind: SpawnFailureKind::NoRoom, errno: 11, message })
+        };
+        let mut core = Core::new(plan(&["web", "db"]));
+        let mut out = Vec::new();
+        let mut step = |core: &mut Core, event| core.step(event, Moment::ZERO, &mut out);
+        step(&mut core, Event::Tick);
+        step(&mut core, Event::Spawned(FIRST, failure()));
+        step(&mut core, Event::Spawned(ProgramId(1), Ok(Pid::new(101).unwrap())));
+        let before = beginners(&core);
+        assert_eq!(before.len(), 1, "it is tried again");
+        let mut changed = plan(&["web", "db"]);
+        changed.programs[0].success_codes = vec![7];
+        let reload = |core: &mut Core, step: &mut dyn FnMut(&mut Core, Event), plan: &Plan| {
+            let before = beginners(core);
+            step(core, Event::Reloaded(Box::new(plan.clone())));
+            Wait::reloaded(core, "read again".to_owned(), &before, Moment::ZERO)
+        };
+        let told = Some(Ok("read again".to_owned()));
+        let same = plan(&["web", "db"]);
+        assert_eq!(reload(&mut core, &mut step, &same).outcome(&core), told);
+        let wait = reload(&mut core, &mut step, &changed);
+        assert_eq!(wait.outcome(&core), None);
+        step(&mut core, Event::Asked(Command::Stop(FIRST)));
+        assert_eq!(wait.outcome(&core), told);
+        assert_eq!(reload(&mut core, &mut step, &same).outcome(&core), told);
+    }
+
+    #[test]
+    fn whoever_is_gone_is_so_in_a_shutdown_too() {
+        use crate::core::event::Received;
+        let mut core = Core::new(plan(&["web"]));
+        let mut out = Vec::new();
+        let mut step = |core: &mut Core, event| core.step(event, Moment::ZERO, &mut out);
+        step(&mut core, Event::Tick);
+        step(&mut core, Event::Spawned(FIRST, Ok(Pid::new(100).unwrap())));
+        step(&mut core, Event::Asked(Command::Add(Box::new(plan(&["x"]).programs.remove(0)))));
+        step(&mut core, Event::Tick);
+        let pid = Pid::new(101).unwrap();
+        step(&mut core, Event::Spawned(ProgramId(1), Ok(pid)));
+        step(&mut core, Event::Asked(Command::Remove(ProgramId(1))));
+        let gone = Wait::Gone(ProgramId(1), "x".to_owned());
+        step(&mut core, Event::Signal(Received { signal: Signal::TERM, sender: None }));
+        assert_eq!(gone.outcome(&core), None);
+        step(&mut core, Event::Reaped(vec![Reaped { pid, exit: Exit::Code(0) }]));
+        step(&mut core, Event::Group(ProgramId(1), GroupState::Empty));
+        assert_eq!(gone.outcome(&core), Some(Ok("x: removed".to_owned())));
     }
 
     #[test]

@@ -119,6 +119,13 @@ impl Rules {
 
     /// What came too early is told when it has started.
     fn early(&mut self, event: &Event, core: &Core, reasons: &mut Vec<Sent>) {
+        let is_begun_anew = |id: ProgramId| {
+            let was_over = self.before.get(id.0).is_some_and(|before| before.state == State::Ended);
+            was_over && core.program(id).is_some_and(|after| matches!(after.state, State::Waiting { .. }))
+        };
+        if let Event::Asked(_) = event {
+            self.early.retain(|id, _| !is_begun_anew(*id));
+        }
         let Event::Spawned(id, Ok(_)) = event else { return };
         let plan = core.plan();
         let Some(after) = core.program(*id) else { return };
