@@ -167,6 +167,32 @@ fn orphans_are_ended_and_everybody_else_stays() -> Tested {
     Ok(())
 }
 
+/// tmux escapes them, in a way of each version's own.
+#[test]
+fn what_is_escaped_in_a_session_s_name_is_nobody_s_orphan_and_keeps_its_workspace() -> Tested {
+    let tasks = ["a\\b", "T", "tab\tx"];
+    let mut scene = Scene::new(Place::Below)?;
+    for task in tasks {
+        let agents = json!([{"id": "cost$usd", "status": "running"}]);
+        scene = scene.task(task, &json!({"status": "completed", "agents": agents}))?.aged(task, 8)?;
+        scene = scene.session(&format!("claude-agent-{task}-cost$usd"), "exec sleep 1000");
+    }
+    let scene = scene.task("over", &json!({"status": "completed"}))?.aged("over", 8)?;
+    let running =
+        scene.start("every = \"100ms\"\nsessions = { @sessions }\nworkspaces = { older_than = \"7d\" }")?;
+    running.wait_for("over to be deleted", || said(&running, "deleted workspace over") == 1)?;
+    for pass in ["one", "two"] {
+        wait_for_a_pass(&running, pass)?;
+    }
+    ensure!(sessions(&running)?.len() == tasks.len(), "{}", running.explain("one was ended"));
+    for task in tasks {
+        ensure!(running.file("ws").join(task).exists(), "{}", running.explain(&format!("{task:?} is gone")));
+    }
+    let times = said(&running, "tmux has escaped something in its name");
+    ensure!(times == tasks.len(), "{}", running.explain(&format!("told {times} times")));
+    Ok(())
+}
+
 #[test]
 fn nothing_of_an_orphan_is_left_whatever_it_ignores() -> Tested {
     let scene = Scene::new(Place::Below)?;
@@ -554,7 +580,7 @@ fn a_pass_by_hand_spares_the_programs_that_were_added_to_the_fleet_that_runs() -
     Ok(())
 }
 
-/// What a pass says by the fleet in a directory, where its sessions are, too.
+/// What a pass says by the fleet in a directory, where its sessions are, too; but for the zombies of this machine.
 fn pass_by_hand(directory: &Path, more: &[&str]) -> Result<String, String> {
     // As under a parent that ignores its own children's ends.
     let output = Command::new("env")
@@ -563,7 +589,9 @@ fn pass_by_hand(directory: &Path, more: &[&str]) -> Result<String, String> {
         .args(more)
         .env("TMUX_TMPDIR", directory)
         .output();
-    output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).map_err(|e| e.to_string())
+    let output = output.map_err(|e| e.to_string())?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    Ok(said.split_inclusive('\n').filter(|line| !line.contains(" not reaped by ")).collect())
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::value::Value;
 use crate::core::hygiene::{Hygiene, Sessions, Workspaces};
+use crate::tmux;
 use std::time::Duration;
 
 /// Shorter, and passes would follow each other without a rest.
@@ -41,13 +42,13 @@ fn sessions(value: Value<'_>) -> Option<Sessions> {
     Some(Sessions { prefix: prefix?, socket, workspaces: workspaces?, registry, update })
 }
 
-/// Every session with this prefix is an agent's, so it has to be one.
+/// Every session with this prefix is an agent's, so there has to be one, and as tmux leaves it.
 fn prefix(value: Value<'_>) -> Option<String> {
     let prefix = value.filled()?;
-    if prefix.contains(['.', ':']) {
-        return value.refuse(format!("\"prefix\" must not hold \".\" or \":\", as {prefix:?} does"));
+    match tmux::refusal(prefix) {
+        Some(why) => value.refuse(format!("\"prefix\" {why}")),
+        None => Some(prefix.to_owned()),
     }
-    Some(prefix.to_owned())
 }
 
 fn registry(value: Value<'_>) -> Option<String> {

@@ -315,6 +315,10 @@ fn every_slip_outside_of_programs_is_told_exactly() {
             "2:23: \"prefix\" must not hold \".\" or \":\", as \"a.b\" does",
         ),
         (
+            "[hygiene]\nsessions = { prefix = \"$a\", workspaces = \"/w\" }",
+            "2:23: \"prefix\" must not hold '$', which means something to tmux, as \"$a\" does",
+        ),
+        (
             "[hygiene]\nsessions = { prefix = \"p\", workspaces = \"/w\", registry = \"../R\" }",
             "2:58: \"registry\" is the name of a file in each workspace, not \"../R\"",
         ),

@@ -1,5 +1,6 @@
 //! Workspaces whose task is over and that nobody has touched for long.
 
+use super::matching::may_need;
 use super::pass::{Pass, Trouble};
 use super::place::{Place, Reading};
 use super::registry::Registry;
@@ -9,16 +10,15 @@ use std::time::{Instant, SystemTime};
 
 /// Deletes them, but those of sessions that live.
 pub(super) fn delete(pass: &mut Pass<'_>, place: &mut Place<'_>, wanted: &Workspaces, living: &[&str]) {
-    let is_needed = |name: &String, place: &Place<'_>| {
-        living.iter().any(|session| place.candidates(session).iter().any(|(workspace, _)| workspace == name))
-    };
+    let prefix = &place.wanted.prefix;
+    let is_needed = |name: &str| living.iter().any(|session| may_need(session, prefix, name));
     for name in place.names.clone() {
         if Instant::now() >= pass.until {
             return;
         }
         let Reading::Read(contents) = place.read(pass, &name) else { continue };
         let Some(why) = why_finished(&contents, wanted, SystemTime::now()) else { continue };
-        if is_needed(&name, place) {
+        if is_needed(&name) {
             continue;
         }
         delete_one(pass, place, wanted, &name, &why);

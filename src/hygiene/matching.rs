@@ -2,6 +2,9 @@
 //!
 //! A session is named after its task and its agent, `{prefix}{task}-{agent}`, and both may hold hyphens. So the name is
 //! never split: it is held against the workspaces that exist, and more than one may fit.
+//!
+//! tmux escapes what it finds strange in a name (vis(3)): `\\` for `\`, `\$x` for `$x`, `\t` for a tab, and each version
+//! something else. What such a session was to be called is not guessed.
 
 /// The workspaces that a session may belong to, the longest name first, each with what would be the agent's id.
 pub(super) fn candidates<'a>(
@@ -9,7 +12,9 @@ pub(super) fn candidates<'a>(
     prefix: &str,
     workspaces: &'a [String],
 ) -> Vec<(&'a str, &'a str)> {
-    let Some(named) = session.strip_prefix(prefix) else { return Vec::new() };
+    let Some(named) = session.strip_prefix(prefix).filter(|_| !is_escaped(session)) else {
+        return Vec::new();
+    };
     let agent_in = |workspace: &'a String| {
         // What tmux makes of a character is as long as the character.
         let agent = named.get(workspace.len()..)?.strip_prefix('-')?;
@@ -19,6 +24,20 @@ pub(super) fn candidates<'a>(
     let mut found: Vec<_> = workspaces.iter().filter_map(agent_in).collect();
     found.sort_by_key(|(workspace, _)| std::cmp::Reverse(workspace.len()));
     found
+}
+
+/// True if nobody can tell from a session's name what it was to be called.
+pub(super) fn is_escaped(session: &str) -> bool {
+    session.contains('\\')
+}
+
+/// True if a session may need this workspace. Up to the first escape its name is as it was to be; from there on it may be
+/// anything.
+pub(super) fn may_need(session: &str, prefix: &str, workspace: &str) -> bool {
+    let Some(named) = session.strip_prefix(prefix) else { return false };
+    let workspace = as_tmux_names(workspace);
+    let is_named = named.strip_prefix(&workspace).is_some_and(|rest| rest.starts_with('-'));
+    is_named || named.split_once('\\').is_some_and(|(plain, _)| workspace.starts_with(plain))
 }
 
 /// The name that tmux gives to a session that is to be called so: it keeps `.` and `:` for itself.
@@ -63,6 +82,20 @@ mod tests {
         assert_eq!(candidates("claude-agent-v1_2-a", PREFIX, &workspaces), [("v1.2", "a")]);
         assert_eq!(candidates("claude-agent-é-a", PREFIX, &workspaces), [("é", "a")]);
         assert_eq!(candidates("claude-agent-ü-a", PREFIX, &owned(&["e"])), []);
+    }
+
+    #[test]
+    fn an_escaped_name_is_nobody_s_for_certain_and_anybody_s_who_may_have_it() {
+        let workspaces = owned(&["T", "a\\b", "T\\\\x"]);
+        for session in ["T-cost\\$usd", "T-tab\\tx", "a\\\\b-x", "T\\\\x-a"] {
+            assert_eq!(candidates(&format!("{PREFIX}{session}"), PREFIX, &workspaces), [], "{session}");
+        }
+        let needed = |session: &str, workspace| may_need(&format!("{PREFIX}{session}"), PREFIX, workspace);
+        assert!(needed("T-cost\\$usd", "T") && !needed("T-cost\\$usd", "T1"));
+        assert!(needed("a\\\\b-x", "a\\b") && needed("u\\315\\270-x", "u\u{378}"));
+        assert!(needed("v1_2\\tx-a", "v1.2\tx") && !needed("v1_2\\tx-a", "v1"));
+        assert!(needed("T1-a", "T1") && !needed("T1-a", "T") && !needed("T1-a", "T1-ab"));
+        assert!(!may_need("other-T-a\\\\", PREFIX, "T"));
     }
 
     proptest! {

@@ -1,6 +1,7 @@
 //! Sessions that nobody needs any more.
 
 use super::ending;
+use super::matching::is_escaped;
 use super::pass::{Pass, Trouble};
 use super::place::Place;
 use super::registry::Says;
@@ -60,6 +61,14 @@ fn judge(candidates: &[(String, String)], mut known: impl FnMut(&str, &str) -> K
 
 fn verdict(pass: &mut Pass<'_>, place: &mut Place<'_>, session: &Session) -> Verdict {
     if !session.name.starts_with(&place.wanted.prefix) || pass.errand.own_sessions.contains(&session.name) {
+        return Verdict::Kept;
+    }
+    if is_escaped(&session.name) {
+        let name = &session.name;
+        let text = format!(
+            "cannot tell whose session {name} is: tmux has escaped something in its name; it is kept"
+        );
+        pass.warn(Trouble { key: format!("name {name}"), text });
         return Verdict::Kept;
     }
     let candidates = place.candidates(&session.name);
