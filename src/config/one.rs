@@ -1,9 +1,11 @@
 //! One program that is added while runinit runs.
 //!
 //! Its keys and values come as JSON and mean what they mean in a file: it is read as the last `[[program]]` of one in which
-//! the others have nothing but their names. There are no `[defaults]` in it.
+//! the others have nothing but their names. There are no `[defaults]` in it. A wrapper's program has a name that no file may
+//! give (`run.sh`), so nobody judges those.
 
-use super::{MainCommand, parse};
+use super::report::Report;
+use super::{ETC, MainCommand, Reading, parse_with};
 use crate::core::plan::Program;
 use serde_json::{Map, Value};
 use std::fmt::Write;
@@ -22,12 +24,14 @@ pub fn read_one(keys: &Map<String, Value>, others: &[&str]) -> Result<Program, V
         // Writing to a string does not fail.
         let _ = writeln!(text, "[[program]]\nname = {}\ncommand = [\"-\"]", quoted(other));
     }
+    let others_end = text.len();
     text.push_str("[[program]]\n");
     for (key, value) in keys {
         let value = written(value).map_err(|why| vec![format!("{key:?}: {why}")])?;
         let _ = writeln!(text, "{} = {value}", quoted(key));
     }
-    let read = parse(Path::new("the request"), &text, MainCommand::InFile);
+    let report = Report::new(Path::new("the request"), &text, Reading::Running).of_what_is_new(others_end);
+    let read = parse_with(report, MainCommand::InFile, Path::new(ETC));
     let mut fleet = read.map_err(|wrong| wrong.into_iter().map(|one| one.message).collect::<Vec<_>>())?;
     // What comes with it, a tmux server, comes behind it.
     fleet.programs.truncate(others.len() + 1);
@@ -89,6 +93,14 @@ mod tests {
         assert_eq!(program.launch.env, [("K".into(), "é".into())]);
         assert_eq!((program.restart, program.after), (Restart::Always, vec![ProgramId(1)]));
         assert_eq!(program.stop[0].action, StepAction::Stdin("quit\n".to_owned()));
+    }
+
+    #[test]
+    fn a_program_can_be_added_to_one_whose_name_no_file_may_give() {
+        let keys = |name: &str| json!({"name": name, "command": ["a"], "after": ["run.sh"]});
+        assert_eq!(read(&keys("x"), &["run.sh"]).unwrap().after, [ProgramId(0)]);
+        let wrong = read(&keys("x.y"), &["run.sh"]).unwrap_err().join("; ");
+        assert!(wrong.contains("\"name\" may hold") && !wrong.contains("run.sh"), "{wrong}");
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub(super) struct Report<'a> {
     file: &'a Path,
     text: &'a str,
     reading: Reading,
+    /// Where what is new begins.
+    new_from: usize,
     found: RefCell<Vec<(usize, Found)>>,
     /// Where lines end, once somebody wants to know.
     newlines: OnceCell<Vec<usize>>,
@@ -30,7 +32,12 @@ enum Found {
 
 impl<'a> Report<'a> {
     pub(super) fn new(file: &'a Path, text: &'a str, reading: Reading) -> Self {
-        Self { file, text, reading, found: RefCell::default(), newlines: OnceCell::new() }
+        Self { file, text, reading, new_from: 0, found: RefCell::default(), newlines: OnceCell::new() }
+    }
+
+    /// What stands before this offset runs already, and nothing is said about it.
+    pub(super) fn of_what_is_new(self, new_from: usize) -> Self {
+        Self { new_from, ..self }
     }
 
     pub(super) fn reading(&self) -> Reading {
@@ -51,7 +58,9 @@ impl<'a> Report<'a> {
     }
 
     pub(super) fn add(&self, offset: usize, message: String) {
-        self.found.borrow_mut().push((offset, Found::Here(message)));
+        if offset >= self.new_from {
+            self.found.borrow_mut().push((offset, Found::Here(message)));
+        }
     }
 
     /// Something is wrong with the file as a whole.
