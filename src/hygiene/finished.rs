@@ -27,11 +27,11 @@ pub(super) fn delete(pass: &mut Pass<'_>, place: &mut Place<'_>, wanted: &Worksp
 
 fn delete_one(pass: &mut Pass<'_>, place: &Place<'_>, wanted: &Workspaces, name: &str, why: &str) {
     if pass.is_dry() {
-        return pass.tell(format!("would delete workspace {name}: {why}"));
+        return pass.tell(&format!("would delete workspace {name}: {why}"));
     }
     let is_still = |contents: &Contents| why_finished(contents, wanted, SystemTime::now()).is_some();
     match place.workspaces.delete(name, &place.wanted.registry, is_still) {
-        Ok(true) => pass.tell(format!("deleted workspace {name}: {why}")),
+        Ok(true) => pass.tell(&format!("deleted workspace {name}: {why}")),
         Ok(false) => {}
         Err(error) => {
             let text = format!("cannot delete workspace {name} ({why}): {error}");

@@ -124,7 +124,7 @@ pub(super) fn end(pass: &mut Pass<'_>, place: &mut Place<'_>, server: &Server) -
     doomed.retain(|(session, _)| own.is_none_or(|own| !session.panes.contains(&own)));
     if pass.is_dry() {
         for (session, why) in &doomed {
-            pass.tell(format!("would end session {}: {why}", session.name));
+            pass.tell(&format!("would end session {}: {why}", session.name));
         }
         return doomed.into_iter().map(|(session, _)| session.name.clone()).collect();
     }
@@ -171,7 +171,7 @@ fn end_all(
         };
         match closed {
             Ok(()) => {
-                pass.tell(format!("ended session {}: {why}", session.name));
+                pass.tell(&format!("ended session {}: {why}", session.name));
                 ended.insert(session.name.clone());
             }
             Err(error) => {

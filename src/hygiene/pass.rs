@@ -6,6 +6,7 @@ use super::sessions::Server;
 use super::{finished, orphans, registry, zombies};
 use crate::core::process::Pid;
 use crate::os::workspaces::Workspaces;
+use crate::readable::readable;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -92,20 +93,52 @@ impl Pass<'_> {
     }
 
     /// Tells of something that was done.
-    pub(super) fn tell(&mut self, text: String) {
-        (self.say)(Line { is_warning: false, text, told: Vec::new() });
+    pub(super) fn tell(&mut self, text: &str) {
+        self.say(false, text, Vec::new());
     }
 
     /// Tells of something to be looked into, once.
     pub(super) fn warn(&mut self, Trouble { key, text }: Trouble) {
-        self.warn_of(vec![key], text);
+        self.warn_of(vec![key], &text);
     }
 
     /// As [`Self::warn`], for more than one thing.
-    pub(super) fn warn_of(&mut self, keys: Vec<String>, text: String) {
+    pub(super) fn warn_of(&mut self, keys: Vec<String>, text: &str) {
         if keys.iter().any(|key| self.is_news(key)) {
             self.told.extend(keys.iter().cloned());
-            (self.say)(Line { is_warning: true, text, told: keys });
+            self.say(true, text, keys);
         }
+    }
+
+    /// Workspaces, sessions and what is wrong with them are named by others.
+    fn say(&mut self, is_warning: bool, text: &str, told: Vec<String>) {
+        (self.say)(Line { is_warning, text: readable(text), told });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::hygiene::{Hygiene, Sessions};
+
+    #[test]
+    fn what_others_have_named_stays_on_its_line() {
+        let sessions = Sessions {
+            prefix: "a-".to_owned(),
+            socket: "/nowhere/\u{1b}[31m\nsocket".to_owned(),
+            workspaces: "/nowhere/\u{1b}[31m\nworkspaces".into(),
+            registry: "R".to_owned(),
+            update: false,
+        };
+        let every = Duration::from_secs(1);
+        let hygiene = Hygiene { every, sessions: Some(sessions), workspaces: None, dry_run: false };
+        let lasts = Duration::from_secs(60);
+        let (own_sessions, ended_sessions, told) = <(BTreeSet<_>, BTreeSet<_>, BTreeSet<_>)>::default();
+        let errand = Errand { hygiene, lasts, init: 1, is_last: true, own_sessions, ended_sessions, told };
+        let mut said = Vec::new();
+        run(&errand, crate::os::processes::own().unwrap(), &mut |line| said.push(line.text));
+        let expected = "cannot read /nowhere/\\u{1b}[31m\\nworkspaces: ";
+        assert!(said.iter().any(|text| text.starts_with(expected)), "{said:?}");
+        assert!(!said.concat().contains(char::is_control), "{said:?}");
     }
 }

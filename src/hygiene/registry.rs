@@ -156,7 +156,7 @@ fn terminate_in(pass: &mut Pass<'_>, place: &mut Place<'_>, workspace: &str, age
         if let Reading::Read(contents) = place.read(pass, workspace)
             && let Some(changed) = change(&contents.text)
         {
-            pass.tell(format!("would write to {path} that {agent} is {TERMINATED}"));
+            pass.tell(&format!("would write to {path} that {agent} is {TERMINATED}"));
             place.suppose(workspace, changed);
         }
         return is_listed;
@@ -164,7 +164,7 @@ fn terminate_in(pass: &mut Pass<'_>, place: &mut Place<'_>, workspace: &str, age
     let until = pass.lock_until();
     match place.workspaces.rewrite(workspace, &place.wanted.registry, until, change) {
         Ok(true) => {
-            pass.tell(format!("{agent} is {TERMINATED} now in {path}"));
+            pass.tell(&format!("{agent} is {TERMINATED} now in {path}"));
             place.forget(workspace);
         }
         Ok(false) => {}

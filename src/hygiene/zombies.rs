@@ -22,7 +22,7 @@ pub(super) fn count(pass: &mut Pass<'_>) {
     let mut found = processes::neglected(pass.own, init);
     found.retain(|zombie| first.contains(zombie) && pass.is_news(&key(zombie)));
     if let Some(text) = describe(&found) {
-        pass.warn_of(found.iter().map(key).collect(), text);
+        pass.warn_of(found.iter().map(key).collect(), &text);
     }
 }
 
