@@ -103,11 +103,7 @@ pub(super) fn end(pass: &mut Pass<'_>, place: &mut Place<'_>, server: &Server) -
             doomed.push((session, why));
         }
     }
-    let is_kept = |session: &&Session| doomed.iter().all(|(other, _)| other.id != session.id);
-    let kept: BTreeSet<i32> =
-        server.sessions.iter().filter(is_kept).flat_map(|session| &session.panes).copied().collect();
-    // A session of the same group shows what another one needs.
-    doomed.retain(|(session, _)| session.panes.is_disjoint(&kept));
+    spare_what_is_shown(server, &mut doomed);
     if doomed.is_empty() {
         return BTreeSet::new();
     }
@@ -129,6 +125,20 @@ pub(super) fn end(pass: &mut Pass<'_>, place: &mut Place<'_>, server: &Server) -
         return doomed.into_iter().map(|(session, _)| session.name.clone()).collect();
     }
     end_all(pass, &place.wanted.socket, server, doomed)
+}
+
+/// A session that shows a pane of one that is kept is kept, and so is what shows one of its own.
+fn spare_what_is_shown(server: &Server, doomed: &mut Vec<(&Session, String)>) {
+    loop {
+        let before = doomed.len();
+        let is_kept = |session: &&Session| doomed.iter().all(|(other, _)| other.id != session.id);
+        let kept: BTreeSet<i32> =
+            server.sessions.iter().filter(is_kept).flat_map(|session| &session.panes).copied().collect();
+        doomed.retain(|(session, _)| session.panes.is_disjoint(&kept));
+        if doomed.len() == before {
+            return;
+        }
+    }
 }
 
 /// Why a session is to be ended, if it is. With the registries in its care, the last pass also ends those that are about
@@ -210,6 +220,29 @@ mod tests {
         assert!(is_kept(&[("T-1", lives), ("T", ended())]));
         assert!(is_kept(&[("T-1", Known::Unknown), ("T", ended())]));
         assert!(is_kept(&[("T-1", not_listed), ("T", Known::Unknown)]));
+    }
+
+    #[test]
+    fn what_shows_windows_of_one_that_is_kept_is_kept_however_far_away() {
+        let session = |id: &str, panes: &[i32]| Session {
+            id: id.to_owned(),
+            name: id.to_owned(),
+            created: 0,
+            panes: panes.iter().copied().collect(),
+        };
+        // The one that is nearest comes last.
+        let sessions = vec![
+            session("c", &[2, 3]),
+            session("b", &[1, 2]),
+            session("mine", &[1]),
+            session("x", &[4]),
+            session("y", &[4]),
+        ];
+        let server = Server { pid: 1, sessions };
+        let mut doomed: Vec<_> =
+            server.sessions.iter().filter(|s| s.id != "mine").map(|s| (s, String::new())).collect();
+        spare_what_is_shown(&server, &mut doomed);
+        assert_eq!(doomed.iter().map(|(session, _)| session.id.as_str()).collect::<Vec<_>>(), ["x", "y"]);
     }
 
     #[test]
