@@ -580,6 +580,17 @@ fn a_pass_by_hand_spares_the_programs_that_were_added_to_the_fleet_that_runs() -
     Ok(())
 }
 
+/// A fleet without workspaces, for passes by hand.
+fn write_fleet(directory: &Path) -> Outcome {
+    let ws = directory.join("ws");
+    let text = format!(
+        "[hygiene]\nsessions = {{ prefix = \"claude-agent-\", workspaces = \"{}\" }}\n",
+        ws.display()
+    );
+    let written = std::fs::create_dir(&ws).and_then(|()| std::fs::write(directory.join("fleet.toml"), text));
+    written.map_err(|e| e.to_string())
+}
+
 /// What a pass says by the fleet in a directory, where its sessions are, too; but for the zombies of this machine.
 fn pass_by_hand(directory: &Path, more: &[&str]) -> Result<String, String> {
     // As under a parent that ignores its own children's ends.
@@ -595,15 +606,30 @@ fn pass_by_hand(directory: &Path, more: &[&str]) -> Result<String, String> {
 }
 
 #[test]
+fn a_pass_by_hand_that_nobody_reads_is_done_to_its_end() -> Tested {
+    let directory = tempfile::tempdir().map_err(|e| e.to_string())?;
+    write_fleet(directory.path())?;
+    let _server = Server::start(directory.path(), "claude-agent-T1-a")?;
+    tmux(directory.path(), &["new-session", "-d", "-s", "claude-agent-T2-a", "sleep 1000"])?;
+    let (reader, writer) = std::io::pipe().map_err(|e| e.to_string())?;
+    drop(reader);
+    // The test itself ignores it.
+    let status = Command::new("env")
+        .args(["--default-signal=PIPE", env!("CARGO_BIN_EXE_runinit"), "hygiene", "--config"])
+        .arg(directory.path().join("fleet.toml"))
+        .env("TMUX_TMPDIR", directory.path())
+        .stdout(writer)
+        .status();
+    let status = status.map_err(|e| e.to_string())?;
+    ensure!(status.success(), "{status}");
+    ensure!(tmux(directory.path(), &["list-sessions"])?.is_empty(), "one is there");
+    Ok(())
+}
+
+#[test]
 fn a_pass_by_hand_says_what_it_does() -> Tested {
     let directory = tempfile::tempdir().map_err(|e| e.to_string())?;
-    let path = |name: &str| directory.path().join(name);
-    std::fs::create_dir(path("ws")).map_err(|e| e.to_string())?;
-    let text = format!(
-        "[[program]]\nname = \"p\"\ncommand = [\"true\"]\n[hygiene]\nsessions = {{ prefix = \"claude-agent-\", workspaces = {:?} }}\n",
-        path("ws")
-    );
-    std::fs::write(path("fleet.toml"), text).map_err(|e| e.to_string())?;
+    write_fleet(directory.path())?;
     let _server = Server::start(directory.path(), "claude-agent-T1-a")?;
     let pass = |more: &[&str]| pass_by_hand(directory.path(), more);
     let why = "session claude-agent-T1-a: its workspace does not exist";

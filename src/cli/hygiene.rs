@@ -6,6 +6,7 @@ use crate::control::address::Address;
 use crate::core::plan::Program;
 use crate::core::process::Pid;
 use crate::hygiene::{self, Errand, Line};
+use crate::os::signals;
 use crate::printing::print;
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
@@ -57,6 +58,8 @@ pub fn errand_of_init(mut stdin: impl Read) -> Result<Errand, String> {
 /// # Errors
 /// A line could not be printed.
 pub fn clean_for_people(errand: &Errand, own: Pid) -> io::Result<()> {
+    // What was begun is done, whoever has heard enough: `runinit hygiene .. | head -1`.
+    signals::ignore_broken_pipes();
     let mut printed = Ok(());
     hygiene::run(errand, own, &mut |Line { is_warning, text, .. }| {
         let prefix = if is_warning { "warning: " } else { "" };

@@ -65,6 +65,11 @@ pub fn take_over(held: Option<u64>) -> nix::Result<(Signals, Inherited)> {
     Ok((Signals { descriptor }, Inherited { mask, ignore_sigchld, descriptors: None }))
 }
 
+/// Whoever writes where nobody reads gets an error and no SIGPIPE. What is started by `std::process` gets its default.
+pub fn ignore_broken_pipes() {
+    raw::ignore_sigpipe();
+}
+
 /// Stops this process, and returns when it is continued. PID 1 cannot be stopped.
 pub fn stop_self() {
     let _ = raw::kill(std::process::id().cast_signed(), Signal::STOP.number());

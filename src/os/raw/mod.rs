@@ -115,6 +115,12 @@ pub(super) fn set_sigchld_ignored(ignored: bool) {
     unsafe { libc::signal(libc::SIGCHLD, handler) };
 }
 
+/// Sets SIGPIPE to ignored.
+pub(super) fn ignore_sigpipe() {
+    // SAFETY: it is no function to be called.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+}
+
 /// kill(2) with any signal number; nix knows no real-time ones.
 pub(super) fn kill(pid: i32, signal: c_int) -> nix::Result<()> {
     // SAFETY: no memory is passed.
