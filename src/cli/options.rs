@@ -87,13 +87,7 @@ pub(super) fn parse_check(
     while let Some(argument) = parser.next().map_err(|e| refused(&e))? {
         match known(argument, subcommand("check"))? {
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help(subcommand("check"))),
-            Arg::Value(another) if file.is_some() => {
-                return Err(format!(
-                    "one configuration at a time; what is {:?}?",
-                    another.display().to_string()
-                ));
-            }
-            Arg::Value(first) => file = Some(path(first, "FILE")?),
+            Arg::Value(word) => take_file(&mut file, word)?,
             argument => options.take(&argument.into_owned_name(), &mut parser)?,
         }
     }
@@ -123,7 +117,7 @@ pub(super) fn parse_hygiene(
     environment: &Environment<'_>,
 ) -> Result<Command, String> {
     let (mut options, mut parser) = begin(arguments, environment);
-    let mut is_dry = false;
+    let (mut file, mut is_dry) = (None, false);
     while let Some(argument) = parser.next().map_err(|e| refused(&e))? {
         // What an init says is not for people, so the table does not have it.
         if argument == Arg::Long("errand") {
@@ -133,14 +127,28 @@ pub(super) fn parse_hygiene(
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help(subcommand("hygiene"))),
             Arg::Long("control") => return Err(unknown("--control")),
             Arg::Long("dry-run") => is_dry = true,
-            Arg::Value(file) => options.config = Some(path(file, "FILE")?),
+            Arg::Value(word) => take_file(&mut file, word)?,
             argument => options.take(&argument.into_owned_name(), &mut parser)?,
         }
     }
+    if let Some(word) = options.command.first() {
+        return Err(format!("hygiene takes no command; what is {:?}?", word.display().to_string()));
+    }
+    options.config = file.or(options.config);
     if options.config.is_none() {
         return Err("which configuration? runinit hygiene --config FILE".to_owned());
     }
-    Ok(Command::Clean(Cleaning::ByHand { options: Box::new(options.complete()?), is_dry }))
+    // It takes nothing from the variables that may make no sense.
+    Ok(Command::Clean(Cleaning::ByHand { options: Box::new(options), is_dry }))
+}
+
+/// The one configuration that is named without an option.
+fn take_file(file: &mut Option<PathBuf>, word: OsString) -> Result<(), String> {
+    if file.is_some() {
+        return Err(format!("one configuration at a time; what is {:?}?", word.display().to_string()));
+    }
+    *file = Some(path(word, "FILE")?);
+    Ok(())
 }
 
 /// What the environment and the words after `--` say, and a parser for the words before it.
@@ -281,4 +289,28 @@ fn signal(value: &OsStr, name: &str) -> Result<Signal, String> {
 
 pub(super) fn unknown(option: &str) -> String {
     format!("unknown option {option}; see runinit --help")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hygiene_takes_one_configuration_and_nothing_else() {
+        let asked = |words: &str, environment: &Environment<'_>| {
+            let words = words.split(' ').map(OsString::from);
+            match parse_hygiene(words, environment)? {
+                Command::Clean(Cleaning::ByHand { options, is_dry }) => Ok((options.config.unwrap(), is_dry)),
+                other => Err(format!("{other:?}")),
+            }
+        };
+        let nothing = |_: &str| None;
+        assert_eq!(asked("--dry-run a", &nothing), Ok(("a".into(), true)));
+        assert!(asked("a b", &nothing).unwrap_err().contains("what is \"b\"?"));
+        assert!(asked("-c a -- b c", &nothing).unwrap_err().contains("takes no command; what is \"b\"?"));
+        // It neither stops anything by them nor lasts so long.
+        let bad =
+            |name: &str| ["RUNINIT_GRACE", "RUNINIT_STOP_SIGNAL"].contains(&name).then(|| "soon".into());
+        assert_eq!(asked("-c a", &bad), Ok(("a".into(), false)));
+    }
 }
