@@ -18,7 +18,7 @@ use std::time::SystemTime;
 
 /// Bad usage or bad configuration; nothing was started.
 const BAD_USAGE: u8 = 100;
-/// A question could not be answered, or a drill has failed.
+/// A question could not be answered, a drill has failed, or not all could be cleaned up.
 const NOT_WELL: u8 = 1;
 
 /// The C library's entry, not Rust's: the runtime that Rust puts before `main` would set SIGPIPE to ignored, which the
@@ -233,7 +233,8 @@ fn clean_by_hand(options: Options, is_dry: bool) -> u8 {
             return NOT_WELL;
         }
     }
-    printing::exit_code(cli::hygiene::clean_for_people(&errand, own), 0)
+    let (is_well, printed) = cli::hygiene::clean_for_people(&errand, own);
+    printing::exit_code(printed, if is_well { 0 } else { NOT_WELL })
 }
 
 /// For the init that this process is a child of.

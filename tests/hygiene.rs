@@ -606,6 +606,24 @@ fn pass_by_hand(directory: &Path, more: &[&str]) -> Result<String, String> {
 }
 
 #[test]
+fn a_pass_by_hand_that_cannot_do_all_says_so_by_its_exit_code() -> Tested {
+    let directory = tempfile::tempdir().map_err(|e| e.to_string())?;
+    write_fleet(directory.path())?;
+    let code = || {
+        let pass = Command::new(env!("CARGO_BIN_EXE_runinit"))
+            .args(["hygiene", "--config"])
+            .arg(directory.path().join("fleet.toml"))
+            .env("TMUX_TMPDIR", directory.path())
+            .output();
+        pass.map(|pass| pass.status.code()).map_err(|e| e.to_string())
+    };
+    ensure!(code()? == Some(0), "all is there");
+    std::fs::remove_dir(directory.path().join("ws")).map_err(|e| e.to_string())?;
+    ensure!(code()? == Some(1), "the workspaces are missing");
+    Ok(())
+}
+
+#[test]
 fn a_pass_by_hand_that_nobody_reads_is_done_to_its_end() -> Tested {
     let directory = tempfile::tempdir().map_err(|e| e.to_string())?;
     write_fleet(directory.path())?;

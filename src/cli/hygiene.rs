@@ -53,21 +53,19 @@ pub fn errand_of_init(mut stdin: impl Read) -> Result<Errand, String> {
     serde_json::from_slice(&text).map_err(|error| error.to_string())
 }
 
-/// Does it, all of it, and says what was done in lines for people.
-///
-/// # Errors
-/// A line could not be printed.
-pub fn clean_for_people(errand: &Errand, own: Pid) -> io::Result<()> {
+/// Does it, all of it, and says what was done in lines for people. True if all that was asked for could be known and done,
+/// and whether each line could be printed.
+pub fn clean_for_people(errand: &Errand, own: Pid) -> (bool, io::Result<()>) {
     // What was begun is done, whoever has heard enough: `runinit hygiene .. | head -1`.
     signals::ignore_broken_pipes();
     let mut printed = Ok(());
-    hygiene::run(errand, own, &mut |Line { is_warning, text, .. }| {
+    let is_well = hygiene::run(errand, own, &mut |Line { is_warning, text, .. }| {
         let prefix = if is_warning { "warning: " } else { "" };
         if printed.is_ok() {
             printed = print(&format!("{prefix}{text}\n"));
         }
     });
-    printed
+    (is_well, printed)
 }
 
 /// Does it, and says what was done in lines for the init.

@@ -31,20 +31,22 @@ pub(super) struct Pass<'a> {
     pub(super) until: Instant,
     locks_until: Instant,
     told: BTreeSet<String>,
+    /// All could be known and done so far.
+    is_well: bool,
     say: &'a mut dyn FnMut(Line),
 }
 
-/// Does one pass, and says what it does.
-pub fn run(errand: &Errand, own: Pid, say: &mut dyn FnMut(Line)) {
+/// Does one pass, and says what it does. True if all that it was to know and to do could be; zombies are others' matter.
+pub fn run(errand: &Errand, own: Pid, say: &mut dyn FnMut(Line)) -> bool {
     let began = Instant::now();
     // A little is left for whoever waits for the end.
     let until = began + errand.lasts.mul_f32(0.9);
     let locks_until = began + errand.lasts / 4;
-    let mut pass = Pass { errand, own, until, locks_until, told: errand.told.clone(), say };
+    let mut pass = Pass { errand, own, until, locks_until, told: errand.told.clone(), is_well: true, say };
     if !errand.is_last {
         zombies::count(&mut pass);
     }
-    let Some(wanted) = &errand.hygiene.sessions else { return };
+    let Some(wanted) = &errand.hygiene.sessions else { return true };
     // Sessions before workspaces: the workspace of a session that is there is there as well.
     let server = orphans::look(&pass, wanted).map_err(|trouble| pass.warn(trouble)).ok();
     match Workspaces::open(&wanted.workspaces).and_then(|open| Place::new(wanted, open)) {
@@ -55,6 +57,7 @@ pub fn run(errand: &Errand, own: Pid, say: &mut dyn FnMut(Line)) {
             pass.warn(Trouble { key: format!("workspaces {path}"), text });
         }
     }
+    pass.is_well
 }
 
 impl Pass<'_> {
@@ -99,10 +102,11 @@ impl Pass<'_> {
 
     /// Tells of something to be looked into, once.
     pub(super) fn warn(&mut self, Trouble { key, text }: Trouble) {
+        self.is_well = false;
         self.warn_of(vec![key], &text);
     }
 
-    /// As [`Self::warn`], for more than one thing.
+    /// Tells of several things that keep nothing from being done, once.
     pub(super) fn warn_of(&mut self, keys: Vec<String>, text: &str) {
         if keys.iter().any(|key| self.is_news(key)) {
             self.told.extend(keys.iter().cloned());
@@ -132,11 +136,11 @@ mod tests {
         };
         let every = Duration::from_secs(1);
         let hygiene = Hygiene { every, sessions: Some(sessions), workspaces: None, dry_run: false };
-        let lasts = Duration::from_secs(60);
+        let lasts = Duration::from_mins(1);
         let (own_sessions, ended_sessions, told) = <(BTreeSet<_>, BTreeSet<_>, BTreeSet<_>)>::default();
         let errand = Errand { hygiene, lasts, init: 1, is_last: true, own_sessions, ended_sessions, told };
         let mut said = Vec::new();
-        run(&errand, crate::os::processes::own().unwrap(), &mut |line| said.push(line.text));
+        assert!(!run(&errand, crate::os::processes::own().unwrap(), &mut |line| said.push(line.text)));
         let expected = "cannot read /nowhere/\\u{1b}[31m\\nworkspaces: ";
         assert!(said.iter().any(|text| text.starts_with(expected)), "{said:?}");
         assert!(!said.concat().contains(char::is_control), "{said:?}");
