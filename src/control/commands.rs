@@ -8,6 +8,7 @@ use super::{prometheus, table, watch};
 use crate::config::{self, Diagnostic};
 use crate::logging;
 use crate::printing::{exit_code, print};
+use crate::readable::readable;
 use nix::unistd::execvp;
 use serde::de::DeserializeOwned;
 use std::ffi::{CString, OsString};
@@ -127,10 +128,10 @@ pub fn run(asked: &Ask) -> u8 {
             .once(&Request::Status)
             .map(|status| exit_code(print(&shown(&status, *show, asked.place.no_color)), DONE)),
         What::Health => asked.once(&Request::Health).map(|Health { healthy, message }| {
-            exit_code(print(&format!("{message}\n")), if healthy { DONE } else { NOT_DONE })
+            exit_code(print(&lines_of(&message)), if healthy { DONE } else { NOT_DONE })
         }),
         What::Do(request) => {
-            asked.once(request).map(|Message { message }| exit_code(print(&format!("{message}\n")), DONE))
+            asked.once(request).map(|Message { message }| exit_code(print(&lines_of(&message)), DONE))
         }
         What::Logs { program, lines, follow } => logs(asked, program, *lines, *follow),
         What::Attach(program) => attach(asked, program),
@@ -163,9 +164,14 @@ fn tell(trouble: Trouble) -> u8 {
         }
     };
     for line in why.lines() {
-        logging::say_error(line);
+        logging::say_error(&readable(line));
     }
     code
+}
+
+/// What the other side says: it may be another user's, and its words are to do nothing to a terminal.
+fn lines_of(text: &str) -> String {
+    text.split('\n').map(|line| readable(line) + "\n").collect()
 }
 
 fn shown(status: &Status, show: Show, no_color: bool) -> String {
@@ -214,7 +220,7 @@ fn attach(asked: &Ask, program: &str) -> Result<u8, Trouble> {
     if !connection.is_trusted() {
         let line = argv.join(" ");
         let why = format!("the runinit there is another user's, so this is for you to run or not: {line}");
-        return Err(Trouble::Refused(why.replace(char::is_control, "?")));
+        return Err(Trouble::Refused(readable(&why)));
     }
     let words: Result<Vec<CString>, _> = argv.into_iter().map(CString::new).collect();
     let words = words.map_err(|_| Trouble::Refused("the answer holds a NUL".to_owned()))?;
@@ -224,4 +230,15 @@ fn attach(asked: &Ask, program: &str) -> Result<u8, Trouble> {
     // It returns only if it could not be.
     let Err(errno) = execvp(command, &words);
     Err(Trouble::Refused(format!("cannot run {}: {}", command.to_string_lossy(), errno.desc())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_other_side_says_does_nothing_to_a_terminal() {
+        assert_eq!(lines_of("a\nb\u{1b}[31m\r"), "a\nb\\u{1b}[31m\\r\n");
+        assert_eq!(lines_of(""), "\n");
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::paint::{Colour, Paint};
 use super::protocol::{Program, State, Status};
+use crate::readable::readable;
 use crate::record::Exit;
 use std::fmt::Write;
 use std::time::Duration;
@@ -12,22 +13,18 @@ const HEAD: [&str; 8] = ["NAME", "STATE", "PID", "UPTIME", "RESTARTS", "MEMORY",
 pub(super) fn draw(status: &Status, paint: Paint) -> String {
     let rows: Vec<[String; 8]> = status.programs.iter().map(row).collect();
     let width = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].len());
+        let cells = rows.iter().map(|row| row[column].chars().count());
         cells.chain([HEAD[column].len()]).max().unwrap_or_default()
     };
     let widths: Vec<usize> = (0..HEAD.len()).map(width).collect();
     let mut out = summary(status);
-    out.push_str(&paint.paint(&line(&HEAD.map(str::to_owned), &widths), Colour::Dim));
+    let head = line(&HEAD.map(str::to_owned), &widths, str::to_owned);
+    out.push_str(&paint.paint(&head, Colour::Dim));
     out.push('\n');
     for (program, cells) in status.programs.iter().zip(&rows) {
-        let text = line(cells, &widths);
-        // Only the state is coloured, in a line that is laid out already.
-        let at = widths[0] + 2;
-        let (before, rest) = text.split_at(at);
-        let (state, after) = rest.split_at(cells[1].len());
-        let note = note(program).map_or(String::new(), |note| format!("  {note}"));
-        let full = format!("{before}{}{after}{note}", paint.paint(state, colour(program)));
-        out.push_str(full.trim_end());
+        let text = line(cells, &widths, |state| paint.paint(state, colour(program)));
+        let note = note(program).map_or(String::new(), |note| format!("  {}", readable(&note)));
+        out.push_str(format!("{text}{note}").trim_end());
         out.push('\n');
     }
     out
@@ -45,6 +42,7 @@ fn summary(status: &Status) -> String {
     // Writing to a string does not fail.
     let _ = match status.zombie_processes {
         0 => writeln!(out),
+        1 => writeln!(out, "; 1 zombie"),
         zombies => writeln!(out, "; {zombies} zombies"),
     };
     out
@@ -54,7 +52,7 @@ fn row(program: &Program) -> [String; 8] {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let is_there = program.processes.is_some_and(|count| count > 0);
     [
-        program.name.clone(),
+        readable(&program.name),
         program.state.name().to_owned(),
         or_dash(program.pid.map(|pid| pid.to_string())),
         or_dash(program.uptime_ms.map(time)),
@@ -67,10 +65,12 @@ fn row(program: &Program) -> [String; 8] {
     ]
 }
 
-/// Texts to the left, numbers to the right.
-fn line(cells: &[String], widths: &[usize]) -> String {
-    let cells = cells.iter().zip(widths).enumerate().map(|(column, (cell, &width))| {
-        if column < 2 { format!("{cell:width$}") } else { format!("{cell:>width$}") }
+/// Texts to the left, numbers to the right. Only the state is painted; a colour takes no room.
+fn line(cells: &[String], widths: &[usize], paint_state: impl Fn(&str) -> String) -> String {
+    let cells = cells.iter().zip(widths).enumerate().map(|(column, (cell, &width))| match column {
+        0 => format!("{cell:width$}"),
+        1 => format!("{}{:2$}", paint_state(cell), "", width.saturating_sub(cell.chars().count())),
+        _ => format!("{cell:>width$}"),
     });
     cells.collect::<Vec<_>>().join("  ")
 }
@@ -181,5 +181,26 @@ a\"b   failed     -        -         1         -      -      -  exited with code
         let painted = draw(&status(), Paint(true));
         assert!(painted.contains("web   \x1b[32mrunning\x1b[0m   42"), "{painted}");
         assert!(painted.contains("\x1b[31mfailed\x1b[0m"), "{painted}");
+        let one = Status { zombie_processes: 1, ..status() };
+        assert!(draw(&one, Paint(false)).contains("; 1 zombie\n"));
+    }
+
+    #[test]
+    fn columns_are_of_characters_and_nobody_s_words_do_anything_to_a_terminal() {
+        let mut strange = status();
+        strange.programs[0].name = "éé\x1b[31m".to_owned();
+        strange.programs[0].status = Some("\x1b]0;x\x07\nforged".to_owned());
+        let table = draw(&strange, Paint(false));
+        let lines: Vec<&str> = table.lines().collect();
+        assert_eq!(lines.len(), 4, "{table}");
+        let place =
+            |line: &str, word| line.chars().count() - line[line.find(word).unwrap()..].chars().count();
+        assert_eq!(place(lines[1], "STATE"), place(lines[2], "running"));
+        assert!(
+            lines[2].starts_with("éé\\u{1b}[31m  running")
+                && lines[2].ends_with("  \\u{1b}]0;x\\u{7}\\nforged")
+        );
+        let painted = draw(&strange, Paint(true));
+        assert!(painted.contains("éé\\u{1b}[31m  \x1b[32mrunning\x1b[0m   42"), "{painted}");
     }
 }
