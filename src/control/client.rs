@@ -63,6 +63,14 @@ impl Connection {
         control_socket::is_trusted(self.0.get_ref().as_fd())
     }
 
+    /// From now on a line is waited for as long as somebody is there.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub fn wait_without_end(&self) -> Result<(), Failure> {
+        self.0.get_ref().set_read_timeout(None).map_err(|error| Failure::Silent(error.to_string()))
+    }
+
     /// The next line; `None` at the end.
     ///
     /// # Errors

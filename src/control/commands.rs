@@ -105,13 +105,13 @@ impl Ask {
         Ok(Address::new(asked, runtime_directory.clone()))
     }
 
-    fn ask(&self, request: &Request, timeout: Option<Duration>) -> Result<Connection, Trouble> {
-        ask(&self.address()?, request, timeout).map_err(Trouble::Failure)
+    fn ask(&self, request: &Request) -> Result<Connection, Trouble> {
+        ask(&self.address()?, request, self.timeout).map_err(Trouble::Failure)
     }
 
     /// Asks, and reads the only answer.
     pub(super) fn once<T: DeserializeOwned>(&self, request: &Request) -> Result<T, Trouble> {
-        read(&mut self.ask(request, self.timeout)?)
+        read(&mut self.ask(request)?)
     }
 }
 
@@ -188,10 +188,12 @@ fn shown(status: &Status, show: Show, no_color: bool) -> String {
 
 fn logs(asked: &Ask, program: &str, lines: Option<usize>, follow: bool) -> Result<u8, Trouble> {
     let request = Request::Logs { program: program.to_owned(), lines, follow };
-    // Nobody knows when the next line comes.
-    let timeout = if follow { None } else { asked.timeout };
-    let mut connection = asked.ask(&request, timeout)?;
+    let mut connection = asked.ask(&request)?;
     let mut told: Lines = read(&mut connection)?;
+    // Nobody knows when the next line comes.
+    if follow {
+        connection.wait_without_end().map_err(Trouble::Failure)?;
+    }
     loop {
         let mut text = String::new();
         if told.lost > 0 {
@@ -215,7 +217,7 @@ fn logs(asked: &Ask, program: &str, lines: Option<usize>, follow: bool) -> Resul
 /// Becomes the command that shows the terminal. Whoever asks runs it with all that they may do, so not everybody can name it.
 fn attach(asked: &Ask, program: &str) -> Result<u8, Trouble> {
     let request = Request::Attach { program: program.to_owned() };
-    let mut connection = asked.ask(&request, asked.timeout)?;
+    let mut connection = asked.ask(&request)?;
     let Attach { argv } = read(&mut connection)?;
     if !connection.is_trusted() {
         let line = argv.join(" ");
@@ -235,6 +237,18 @@ fn attach(asked: &Ask, program: &str) -> Result<u8, Trouble> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn who_does_not_answer_at_all_is_not_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("control.sock");
+        let _listener = UnixListener::bind(&path).unwrap();
+        let what = What::Logs { program: "web".to_owned(), lines: None, follow: true };
+        let place = Where { control: Some(path), ..Where::default() };
+        let asked = Ask { place, what, timeout: Some(Duration::from_millis(1)) };
+        assert_eq!(run(&asked), NOT_DONE);
+    }
 
     #[test]
     fn what_the_other_side_says_does_nothing_to_a_terminal() {
