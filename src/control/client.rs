@@ -3,6 +3,7 @@
 use super::address::Address;
 use super::protocol::Request;
 use crate::os::control_socket;
+use nix::errno::Errno;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -11,13 +12,26 @@ use std::time::Duration;
 /// The longest answer that is read: a fleet of a thousand needs half a megabyte.
 const LONGEST_ANSWER: u64 = 64 << 20;
 
+/// What connect(2) says of a place where nobody can be; of any other somebody may be there all the same.
+const NOBODY: [Errno; 4] = [Errno::ENOENT, Errno::ENOTDIR, Errno::ECONNREFUSED, Errno::ENAMETOOLONG];
+
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// Nobody is there.
     Nobody(String),
+    /// Somebody may be, but cannot be reached.
+    Unreachable(String),
     /// Somebody is, but says nothing, or not in time.
     Silent(String),
+}
+
+impl Failure {
+    /// For people.
+    pub fn into_text(self) -> String {
+        let (Self::Nobody(why) | Self::Unreachable(why) | Self::Silent(why)) = self;
+        why
+    }
 }
 
 /// A connection on which something was asked.
@@ -27,11 +41,12 @@ pub struct Connection(BufReader<UnixStream>);
 /// Asks, and leaves the answer to be read. Without a timeout it is waited for as long as somebody is there.
 ///
 /// # Errors
-/// Nobody is there.
+/// Nobody is there, or nobody can be reached.
 pub fn ask(address: &Address, request: &Request, timeout: Option<Duration>) -> Result<Connection, Failure> {
     let mut why = String::new();
+    let mut is_nobody = true;
     for place in address.places() {
-        match control_socket::connect_to(place) {
+        match control_socket::connect_to(place, timeout) {
             Ok(mut stream) => {
                 let sent = stream.set_read_timeout(timeout).and_then(|()| {
                     // Its own writing is never what it waits for: a request fits the socket's buffer.
@@ -45,10 +60,14 @@ pub fn ask(address: &Address, request: &Request, timeout: Option<Duration>) -> R
                     _ => Ok(Connection(BufReader::new(stream))),
                 };
             }
-            Err(error) => why = format!("{}: {}", place.display(), error.desc()),
+            Err(error) => {
+                is_nobody &= NOBODY.contains(&error);
+                why = format!("{}: {}", place.display(), error.desc());
+            }
         }
     }
-    Err(Failure::Nobody(match address {
+    let failure = if is_nobody { Failure::Nobody } else { Failure::Unreachable };
+    Err(failure(match address {
         Address::Asked(_) => format!("nobody answers at {why}"),
         Address::Default(_) => format!(
             "nobody answers at {} ({why}); is a fleet running here? --control names another socket",
@@ -102,5 +121,39 @@ impl Connection {
             };
             Failure::Silent(why.to_owned())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::socket::{
+        AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket,
+    };
+    use std::os::fd::{AsRawFd, OwnedFd};
+
+    fn failure(address: &Address) -> Failure {
+        ask(address, &Request::Status, Some(Duration::from_millis(1))).unwrap_err()
+    }
+
+    #[test]
+    fn who_has_no_time_for_another_is_there_all_the_same() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("control.sock");
+        let new = || socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_NONBLOCK, None).unwrap();
+        let place = UnixAddr::new(&path).unwrap();
+        let listener = new();
+        bind(listener.as_raw_fd(), &place).unwrap();
+        listen(&listener, Backlog::new(1).unwrap()).unwrap();
+        let mut waiting: Vec<OwnedFd> = vec![new()];
+        while connect(waiting.last().unwrap().as_raw_fd(), &place).is_ok() {
+            waiting.push(new());
+        }
+        let address = Address::Asked(path.clone());
+        assert!(matches!(failure(&address), Failure::Unreachable(_)));
+        drop(listener);
+        assert!(matches!(failure(&address), Failure::Nobody(_)));
+        std::fs::remove_file(path).unwrap();
+        assert!(matches!(failure(&address), Failure::Nobody(_)));
     }
 }

@@ -142,21 +142,21 @@ pub fn run(asked: &Ask) -> u8 {
 /// The tmux sessions of the programs of the fleet that runs, those that were added too; none if no fleet does.
 ///
 /// # Errors
-/// One does, but does not answer.
+/// One does, or may do, but does not answer.
 pub fn sessions(address: &Address) -> Result<Vec<String>, String> {
     let mut connection = match ask(address, &Request::Status, Some(SESSIONS_TIMEOUT)) {
         Ok(connection) => connection,
         Err(Failure::Nobody(_)) => return Ok(Vec::new()),
-        Err(Failure::Silent(why)) => return Err(why),
+        Err(failure) => return Err(failure.into_text()),
     };
-    let line = connection.answer().map_err(|(Failure::Nobody(why) | Failure::Silent(why))| why)?;
+    let line = connection.answer().map_err(Failure::into_text)?;
     let status: Status = protocol::read_answer(&line)?;
     Ok(status.programs.into_iter().filter_map(|program| program.session).collect())
 }
 
 fn tell(trouble: Trouble) -> u8 {
     let (why, code) = match trouble {
-        Trouble::Failure(Failure::Nobody(why)) => (why, NOBODY),
+        Trouble::Failure(Failure::Nobody(why) | Failure::Unreachable(why)) => (why, NOBODY),
         Trouble::Failure(Failure::Silent(why)) | Trouble::Refused(why) => (why, NOT_DONE),
         Trouble::Configuration(diagnostics) => {
             let lines: Vec<String> = diagnostics.iter().map(Diagnostic::to_string).collect();

@@ -15,12 +15,13 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Connections that wait to be taken.
 const BACKLOG: i32 = 64;
 
 /// Who is there takes a connection within this, whatever it does.
-const CONNECT_TIMEOUT_S: i64 = 5;
+const CONNECT_LASTS: Duration = Duration::from_secs(5);
 
 /// The listening socket, and its place in the file system.
 #[derive(Debug)]
@@ -102,14 +103,17 @@ pub fn answers_this_user(peer: BorrowedFd<'_>) -> bool {
     own == 0 || getsockopt(&peer, sockopt::PeerCredentials).is_ok_and(|peer| peer.uid() == own)
 }
 
-/// Connects to a socket. Not for the loop: it waits, but not without an end.
+/// Connects to a socket. Not for the loop: it waits, but not without an end, and no longer than is said.
 ///
 /// # Errors
-/// Nobody listens there, or this user must not connect.
-pub fn connect_to(path: &Path) -> nix::Result<UnixStream> {
+/// Nobody listens there, this user must not connect, or the queue of connections stays full (EAGAIN).
+pub fn connect_to(path: &Path, timeout: Option<Duration>) -> nix::Result<UnixStream> {
     let stream = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
     // A full queue of connections would be waited for without end, so the limit is set before.
-    setsockopt(&stream, sockopt::SendTimeout, &TimeVal::seconds(CONNECT_TIMEOUT_S))?;
+    let limit = timeout.map_or(CONNECT_LASTS, |timeout| timeout.min(CONNECT_LASTS));
+    // Nothing at all would be for ever.
+    let microseconds = i64::try_from(limit.as_micros()).unwrap_or(i64::MAX).max(1);
+    setsockopt(&stream, sockopt::SendTimeout, &TimeVal::microseconds(microseconds))?;
     connect(stream.as_raw_fd(), &UnixAddr::new(path)?)?;
     Ok(UnixStream::from(stream))
 }
@@ -166,7 +170,7 @@ mod tests {
         let socket = ControlSocket::open(&path).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
         assert_eq!(socket.accept().unwrap_err(), Errno::EAGAIN);
-        let client = connect_to(&path).unwrap();
+        let client = connect_to(&path, None).unwrap();
         assert!(is_trusted(socket.accept().unwrap().as_fd()) && is_trusted(client.as_fd()));
         drop(socket);
         assert!(!path.exists());
