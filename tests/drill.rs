@@ -155,7 +155,7 @@ fn a_bad_file_starts_nothing() -> Tested {
         (vec!["drill"], "which fleet?"),
         (vec!["drill", "a", "b"], "what is \"b\"?"),
         (vec!["drill", "--ready-within", "soon", "a"], "--ready-within: \"soon\" is no duration"),
-        (vec!["drill", "--ready-within", "11years", "a"], "longer than ten years"),
+        (vec!["drill", "--ready-within", "11years", "a"], "longer than 3650 days"),
         (vec!["drill", "--ready-within", "0s", "a"], "longer than nothing"),
         (vec!["drill", "--stop-signal", "15", "a"], "unknown option --stop-signal"),
     ] {

@@ -15,6 +15,10 @@ pub(super) fn read(value: Value<'_>) -> Option<Vec<(String, String)>> {
             let at = Some(Position { line, column });
             value.report.add_elsewhere(value.offset(), Diagnostic { file: path.clone(), at, message });
         })),
+        Err(unreadable) if unreadable.is_in_it() => {
+            value.report.add_elsewhere(value.offset(), unreadable.diagnostic(&path));
+            None
+        }
         Err(unreadable) => value.refuse(format!("\"env_file\" {}: {}", path.display(), unreadable.message)),
     }
 }

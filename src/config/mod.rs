@@ -5,7 +5,7 @@
 //!
 //! | key                        | type                                                                            |
 //! |----------------------------|---------------------------------------------------------------------------------|
-//! | a duration                 | `"500ms"`, `"2s"`, `"1m30s"`, at most ten years                                  |
+//! | a duration                 | `"500ms"`, `"2s"`, `"1m30s"`, at most 3650 days                                 |
 //! | a size                     | `"4096"`, `"512KB"`, `"10MB"`, `"1GB"`, in powers of 1000                        |
 //! | a signal                   | `"SIGTERM"`, `"TERM"`, `"15"`, `15`, `"SIGRTMIN+3"`                              |
 //! | a command                  | an array of strings, the first one not empty                                    |

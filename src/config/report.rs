@@ -79,7 +79,8 @@ impl<'a> Report<'a> {
         self.found.borrow().is_empty()
     }
 
-    /// In order of position. Programs share their defaults, so the same error may have been found more than once.
+    /// In order of position. Programs share their defaults and other files, so the same error may have been found more than
+    /// once.
     pub(super) fn finish(self) -> Vec<Diagnostic> {
         let mut found = self.found.take();
         found.sort_by_key(|(offset, _)| *offset);
@@ -93,7 +94,10 @@ impl<'a> Report<'a> {
             }
             if first.len() == MOST {
                 more += 1;
-            } else if first[first_here..].iter().all(|(_, known)| *known != one) {
+                continue;
+            }
+            let since = if matches!(one, Found::Here(_)) { first_here } else { 0 };
+            if first[since..].iter().all(|(_, known)| *known != one) {
                 first.push((offset, one));
             }
         }

@@ -123,7 +123,7 @@ fn every_slip_in_a_cascade_is_told_exactly() {
         ),
         (
             "[{ signal = \"TERM\", wait = \"11years\" }]",
-            "4:35: \"wait\": \"11years\" is no duration: it is longer than ten years; write it as \"500ms\", \"10s\" or \"1m 30s\"".to_owned(),
+            "4:35: \"wait\": \"11years\" is no duration: it is longer than 3650 days; write it as \"500ms\", \"10s\" or \"1m 30s\"".to_owned(),
         ),
         (
             "[{ signal = \"TERM\", wait = \"1s\", kill = true }]",
@@ -760,6 +760,16 @@ fn the_environment_is_the_file_s_with_the_table_over_it() {
     assert_eq!(
         found.iter().map(ToString::to_string).collect::<Vec<_>>(),
         [format!("{}:2:3: there is no \"=\" in this line; write NAME=value", at.display())]
+    );
+
+    // What two programs share is wrong once.
+    let second = "[[program]]\nname = \"second\"\ncommand = [\"b\"]\nenv_file = \"e\"\n";
+    std::fs::write(&config, program("env_file = \"e\"\n") + second).unwrap();
+    std::fs::write(directory.path().join("e"), b"A=1\nB=\xff\n").unwrap();
+    let found = load(&config, MainCommand::InFile, Reading::AtStart).unwrap_err();
+    assert_eq!(
+        found.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        [format!("{}:2:3: this is not UTF-8; save the file as UTF-8", at.display())]
     );
 }
 

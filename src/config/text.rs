@@ -17,6 +17,11 @@ pub(super) struct Unreadable {
 }
 
 impl Unreadable {
+    /// True if it is known where in the file.
+    pub(super) fn is_in_it(&self) -> bool {
+        self.at.is_some()
+    }
+
     pub(super) fn diagnostic(self, file: &Path) -> Diagnostic {
         Diagnostic { file: file.to_owned(), at: self.at, message: self.message }
     }

@@ -3,7 +3,7 @@
 use humantime::DurationError as Error;
 use std::time::Duration;
 
-/// Ten years: whoever wants more means for ever. Times that go no further can be added up without a thought.
+/// Ten years without leap days: whoever wants more means for ever. Times that go no further can be added up without a thought.
 pub const LONGEST: Duration = Duration::from_hours(10 * 365 * 24);
 
 /// Reads `500ms`, `10s` or `1m 30s`.
@@ -12,7 +12,7 @@ pub const LONGEST: Duration = Duration::from_hours(10 * 365 * 24);
 /// What is wrong with the text and how it is written, for people.
 pub fn parse(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
-        Ok(duration) if duration > LONGEST => Err(refusal(text, "it is longer than ten years")),
+        Ok(duration) if duration > LONGEST => Err(refusal(text, "it is longer than 3650 days")),
         read => read.map_err(|error| refusal(text, &reason(text, &error))),
     }
 }
@@ -78,8 +78,9 @@ mod tests {
             ("1,5s", "',' has no place in it"),
             ("1. ", "it ends too early"),
             ("99999999999999999999s", "its number has too many digits"),
-            ("3651days", "it is longer than ten years"),
-            ("18446744073709551615s", "it is longer than ten years"),
+            ("3651days", "it is longer than 3650 days"),
+            ("10years", "it is longer than 3650 days"),
+            ("18446744073709551615s", "it is longer than 3650 days"),
         ] {
             let said =
                 format!("{wrong:?} is no duration: {why}; write it as \"500ms\", \"10s\" or \"1m 30s\"");
