@@ -7,6 +7,7 @@ use crate::core::order::Order;
 use crate::core::plan::{KILL_WAIT, Plan, Program, ProgramId, Stdin, Step, StepAction, default_stop};
 use crate::core::share;
 use crate::hygiene;
+use crate::readable::readable;
 use humantime::format_duration;
 use std::ffi::OsString;
 use std::fmt::{self, Write};
@@ -17,9 +18,14 @@ const LONGEST_TEXT: usize = 40;
 
 /// The plan in words, as plain text.
 pub fn describe(plan: &Plan) -> String {
+    let mut plan = plan.clone();
+    for program in &mut plan.programs {
+        // That of a tmux server has its socket in it.
+        program.name = readable(&program.name);
+    }
     let mut text = String::new();
     // Writing to a string does not fail.
-    let _ = write_all(plan, &mut text);
+    let _ = write_all(&plan, &mut text);
     text
 }
 
@@ -273,6 +279,12 @@ The worst case:
   The longest chain is api, then db: 12s, which is 3s 900ms more than there is. Its waits are cut to 67 %.
 ";
         assert_eq!(describe(&plan(Budget::Within(S(9)), fleet())), expected);
+    }
+
+    #[test]
+    fn a_name_does_nothing_to_a_terminal() {
+        let text = describe(&plan(Budget::Forever, vec![program("tmux:\u{1b}[31mS\n", &[], Vec::new())]));
+        assert!(text.starts_with("Start order:\n  1. tmux:\\u{1b}[31mS\\n\n\n"), "{text}");
     }
 
     #[test]

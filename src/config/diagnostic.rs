@@ -1,5 +1,6 @@
 //! One thing that is wrong, and where.
 
+use crate::readable::readable;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -40,7 +41,7 @@ pub struct Diagnostic {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:", self.file.display())?;
+        write!(f, "{}:", readable(&self.file.to_string_lossy()))?;
         if let Some(Position { line, column }) = self.at {
             write!(f, "{line}:{column}:")?;
         }

@@ -5,6 +5,7 @@
 use super::diagnostic::{Diagnostic, Position};
 use super::text;
 use super::value::Value;
+use crate::readable::readable;
 use std::path::Path;
 
 pub(super) fn read(value: Value<'_>) -> Option<Vec<(String, String)>> {
@@ -19,7 +20,10 @@ pub(super) fn read(value: Value<'_>) -> Option<Vec<(String, String)>> {
             value.report.add_elsewhere(value.offset(), unreadable.diagnostic(&path));
             None
         }
-        Err(unreadable) => value.refuse(format!("\"env_file\" {}: {}", path.display(), unreadable.message)),
+        Err(unreadable) => {
+            let path = readable(&path.to_string_lossy());
+            value.refuse(format!("\"env_file\" {path}: {}", unreadable.message))
+        }
     }
 }
 

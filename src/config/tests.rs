@@ -788,6 +788,9 @@ fn a_file_that_cannot_be_read_says_what_to_do() {
             "4:12: \"env_file\" /nowhere/e: No such file or directory (os error 2); name a file that runinit can read"
         ]
     );
+    // Neither does anything to a terminal.
+    assert!(refusals(&program("env_file = \"/nowhere/\\u001b[31m\""))[0].contains("/nowhere/\\u{1b}[31m: "));
+    assert!(shown("/nowhere/\u{1b}[31m").starts_with("/nowhere/\\u{1b}[31m: "));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What would be cleaned up, for people.
 
 use crate::core::hygiene::{Hygiene, Sessions, Workspaces};
+use crate::readable::readable;
 use humantime::format_duration;
 
 /// A line for when, and one for each thing that is done.
@@ -14,7 +15,7 @@ pub fn describe(hygiene: &Hygiene) -> Vec<String> {
         lines.push(of_sessions(sessions));
         lines.extend(workspaces.as_ref().map(|workspaces| of_workspaces(sessions, workspaces)));
     }
-    lines
+    lines.iter().map(|line| readable(line)).collect()
 }
 
 fn of_sessions(sessions: &Sessions) -> String {
@@ -42,7 +43,7 @@ mod tests {
     fn everything_is_told() {
         let sessions = Sessions {
             prefix: "agent-".to_owned(),
-            socket: "default".to_owned(),
+            socket: "\u{1b}[31m".to_owned(),
             workspaces: "/ws".into(),
             registry: "R.json".to_owned(),
             update: true,
@@ -57,7 +58,7 @@ mod tests {
         let expected = [
             "Cleaning up behind agents, at the start, every 5m and at the end; a dry run: it is only said:",
             "zombies that their parents do not reap are told",
-            "sessions agent-TASK-AGENT on socket default end unless needed by /ws/TASK/R.json, which is kept up to date",
+            "sessions agent-TASK-AGENT on socket \\u{1b}[31m end unless needed by /ws/TASK/R.json, which is kept up to date",
             "workspaces in /ws are deleted, completed or terminated for 1day",
         ];
         assert_eq!(describe(&hygiene), expected);
