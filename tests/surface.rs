@@ -232,6 +232,13 @@ fn fish_completes() -> Tested {
         let found = offered(&script, line)?;
         ensure!(found.iter().any(|word| word == wanted), "{line:?}: {found:?}");
     }
+    // After -- comes a command, and a subcommand is the first word.
+    let found = offered(&script, "runinit -- sl")?;
+    ensure!(found.iter().any(|word| word == "sleep"), "no command: {found:?}");
+    for (line, unwanted) in [("runinit -- si", "signal"), ("runinit --grace 5s che", "check")] {
+        let found = offered(&script, line)?;
+        ensure!(!found.iter().any(|word| word == unwanted), "{line:?}: {found:?}");
+    }
     Ok(())
 }
 

@@ -157,23 +157,39 @@ fn quoted(text: &str) -> String {
 }
 
 fn fish() -> String {
-    let mut text = "# fish completion for runinit: runinit completions fish | source\n".to_owned();
     let all: Vec<&str> = names().collect();
     let all = all.join(" ");
     let escaped = |text: &str| text.replace('\\', "\\\\").replace('\'', "\\'");
-    let _ = writeln!(text, "complete -c runinit -f");
+    let mut text = format!(
+        "\
+# fish completion for runinit: runinit completions fish | source
+function __runinit_in
+    set -l words (commandline -poc)
+    contains -- -- $words; and return 1
+    contains -- \"$words[2]\" {all}; or set words[2] ''
+    test \"$words[2]\" = \"$argv\"
+end
+# A command of somebody else's.
+function __runinit_command
+    set -l words (commandline -poc)
+    set -e words[1..(contains -i -- -- $words)]
+    complete -C (string join ' ' -- (string escape -- $words) (commandline -ct))
+end
+complete -c runinit -f
+complete -c runinit -n 'contains -- -- (commandline -poc)' -a '(__runinit_command)'
+"
+    );
     for subcommand in SURFACE {
-        let condition = if subcommand.name.is_empty() {
-            format!("not __fish_seen_subcommand_from {all}")
-        } else {
+        if !subcommand.name.is_empty() {
             let told = escaped(subcommand.usages[0].1);
             let _ = writeln!(
                 text,
-                "complete -c runinit -n 'not __fish_seen_subcommand_from {all}' -a {} -d '{told}'",
+                "complete -c runinit -n 'test (count (commandline -poc)) -eq 1' -a {} -d '{told}'",
                 subcommand.name
             );
-            format!("__fish_seen_subcommand_from {}", subcommand.name)
-        };
+        }
+        let condition = format!("__runinit_in {}", subcommand.name);
+        let condition = condition.trim_end();
         if subcommand.takes_file() {
             let _ = writeln!(text, "complete -c runinit -n '{condition}' -F");
         }
