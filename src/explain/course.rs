@@ -14,7 +14,7 @@ pub(super) const SLOW_MS: i64 = 1000;
 #[derive(Debug)]
 pub(super) struct Course<'a> {
     pub(super) program: &'a Program,
-    /// The steps of its cascade that the shutdown saw.
+    /// The steps of its cascade, if the shutdown saw that.
     pub(super) steps: &'a [Step],
     /// When its leader ended, if the timeline still tells.
     pub(super) leader_ended_ms: Option<i64>,
@@ -72,8 +72,9 @@ fn course<'a>(record: &'a Record, program: &'a Program) -> Course<'a> {
         .filter(|e| e.program.as_ref() == Some(&program.name) && program.exit.is_some());
     let ends = of_it.filter(|entry| Exit::told_by(&entry.event).is_some());
     let leader_ended_ms = ends.map(|entry| entry.at_ms).next_back();
-    let first = program.steps.iter().position(|step| end_of(step) >= 0).unwrap_or(program.steps.len());
-    let steps = if record.phase == Phase::Running { &[] } else { &program.steps[first..] };
+    // Its last cascade: the shutdown saw all of it or nothing, whatever the milliseconds of a single step say.
+    let is_seen = record.phase != Phase::Running && program.steps.last().is_some_and(|step| end_of(step) >= 0);
+    let steps = if is_seen { program.steps.as_slice() } else { &[] };
     let is_over = program.stopped_by.is_some() || record.phase == Phase::Stopped;
     let ended_ms = if is_over { program.steps.last().map(end_of).or(leader_ended_ms) } else { None };
     let was_alive = record.active_tasks.contains(&program.name) || !steps.is_empty();

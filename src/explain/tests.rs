@@ -76,6 +76,20 @@ fn runinit_s_own_sigkill_is_told_from_the_oom_killer_s() {
 }
 
 #[test]
+fn a_cascade_that_reaches_the_shutdown_counts_from_its_first_step() {
+    // Cut to milliseconds, the first step ends a little before the shutdown or with it.
+    for at_ms in [-101, -100] {
+        let steps = vec![step("SIGTERM", at_ms, 100), step("SIGKILL", 0, 1)];
+        let web = ended_with(137, vec![program("web", signal("SIGKILL"), "SIGKILL", steps)]);
+        let words = codes::explain(137, Some(&web), false, None).pop().unwrap();
+        assert!(words.contains(", after SIGTERM had not ended it in 100ms;"), "{words}");
+    }
+    let steps = vec![step("SIGTERM", -101, 100)];
+    let before = ended_with(143, vec![program("web", signal("SIGTERM"), "SIGTERM", steps)]);
+    assert_eq!(picture(&before, false).rows[0].marks, []);
+}
+
+#[test]
 fn a_code_without_a_record_of_its_run_is_told_by_its_number() {
     for (code, word) in [
         (0, "all is well"),
