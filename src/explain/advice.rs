@@ -34,29 +34,30 @@ impl From<String> for Advice {
 /// `is_written`: the run goes on.
 pub(super) fn advice(record: &Record, courses: &[Course<'_>], legs: &[Leg], is_written: bool) -> Vec<Advice> {
     let mut all = Vec::new();
+    let hurried_ms = hurried_ms(record);
     for course in courses {
-        if course.is_to_blame(hurried_ms(record)) {
-            all.extend(about_stop(record, course));
+        if course.is_to_blame(hurried_ms) {
+            all.extend(about_stop(hurried_ms, course));
         }
-        all.extend(about_command(record, course));
+        all.extend(about_command(course));
     }
     all.extend(about_strays(record));
     all.extend(about_survivors(record));
-    all.extend(about_hurry(record));
+    all.extend(hurried_ms.map(about_hurry));
     all.extend(about_chain(record, courses, legs));
     if !is_written {
         all.extend(about_budget(record));
     }
-    all.extend(courses.iter().filter_map(|course| about_life(record, course.program)));
+    all.extend(courses.iter().filter_map(about_life));
     all
 }
 
 /// A program that took long, or SIGKILL.
-fn about_stop(record: &Record, course: &Course<'_>) -> Option<Advice> {
+fn about_stop(hurried_ms: Option<i64>, course: &Course<'_>) -> Option<Advice> {
     let program = course.program;
     let name = &program.name;
     let last = course.steps.last()?;
-    let hurried = hurried_ms(record).filter(|at_ms| last.step == "SIGKILL" && last.at_ms == *at_ms);
+    let hurried = hurried_ms.filter(|at_ms| last.step == "SIGKILL" && last.at_ms == *at_ms);
     let tried: Vec<&Step> = course.steps.iter().filter(|step| step.step != "SIGKILL").collect();
     let first = tried.first().copied()?;
     if let Some(text) = left_behind(course, first) {
@@ -122,11 +123,10 @@ fn left_behind(course: &Course<'_>, first: &Step) -> Option<String> {
     ))
 }
 
-fn about_command(record: &Record, course: &Course<'_>) -> Option<Advice> {
+fn about_command(course: &Course<'_>) -> Option<Advice> {
     let name = &course.program.name;
-    let is_its = |entry: &&crate::record::Entry| entry.program.as_ref() == Some(name) && entry.at_ms >= 0;
-    let failed =
-        record.timeline.iter().filter(is_its).find_map(|entry| entry.event.strip_prefix(STOP_COMMAND))?;
+    let mut in_it = course.entries.iter().filter(|entry| entry.at_ms >= 0);
+    let failed = in_it.find_map(|entry| entry.event.strip_prefix(STOP_COMMAND))?;
     Some(format!("The stop command of {name} {failed}: the next step came at once.").into())
 }
 
@@ -159,9 +159,12 @@ fn about_survivors(record: &Record) -> Option<Advice> {
     })
 }
 
-fn about_hurry(record: &Record) -> Option<Advice> {
-    let after = time(hurried_ms(record)?);
-    Some(format!("A second signal came {after} after the first: somebody wanted no more waiting, and all were killed.").into())
+fn about_hurry(at_ms: i64) -> Advice {
+    let after = time(at_ms);
+    format!(
+        "A second signal came {after} after the first: somebody wanted no more waiting, and all were killed."
+    )
+    .into()
 }
 
 /// A chain that needed more time than there is.
@@ -202,15 +205,10 @@ pub(super) fn about_budget(record: &Record) -> Option<Advice> {
 }
 
 /// What was wrong before anybody asked it to stop.
-fn about_life(record: &Record, program: &Program) -> Option<Advice> {
+fn about_life(course: &Course<'_>) -> Option<Advice> {
+    let program = course.program;
     let name = &program.name;
-    let of_it = || {
-        record
-            .timeline
-            .iter()
-            .filter(|entry| entry.program.as_ref() == Some(name))
-            .map(|entry| entry.event.as_str())
-    };
+    let of_it = || course.entries.iter().map(|entry| entry.event.as_str());
     if let Some(missing) = of_it().find_map(|event| event.strip_prefix(NOT_STARTED)) {
         let how = if program.started_at.is_some() { "was not started again" } else { "was never started" };
         return Some(format!("{name} {how}: {missing}, and it comes after that.").into());

@@ -45,7 +45,8 @@ pub(super) fn explain(
     if with_code.is_empty() {
         lines.push("No program of the run ended with it: it is runinit's own.".to_owned());
     }
-    lines.extend(with_code.iter().map(|course| of_program(course, record, oom_kills)));
+    let hurried_ms = hurried_ms(record);
+    lines.extend(with_code.iter().map(|course| of_program(course, hurried_ms, oom_kills)));
     lines
 }
 
@@ -86,7 +87,7 @@ fn code_of(exit: &Exit) -> Option<u8> {
     }
 }
 
-fn of_program(course: &Course<'_>, record: &Record, oom_kills: OomKills) -> String {
+fn of_program(course: &Course<'_>, hurried_ms: Option<i64>, oom_kills: OomKills) -> String {
     let program = course.program;
     let name = &program.name;
     let last = course.steps.last();
@@ -97,8 +98,7 @@ fn of_program(course: &Course<'_>, record: &Record, oom_kills: OomKills) -> Stri
         (Some(Exit::Signal(signal)), Some(step)) if signal == "SIGKILL" => {
             let tried = &course.steps[..course.steps.len() - 1];
             let tried: Vec<String> = tried.iter().map(|s| tried_for(course, &s.step, s.waited_ms)).collect();
-            let why =
-                if hurried_ms(record) == Some(step.at_ms) { ", since a second signal came" } else { "" };
+            let why = if hurried_ms == Some(step.at_ms) { ", since a second signal came" } else { "" };
             let after =
                 if tried.is_empty() { String::new() } else { format!(", after {}", tried.join(", ")) };
             format!("{name} got SIGKILL from runinit{after}{why}; not from the OOM killer.")

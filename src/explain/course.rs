@@ -4,7 +4,8 @@ use super::times::signed;
 use crate::core::budget::Budget;
 use crate::core::process::Exit;
 use crate::core::timeline::{SECOND_SIGNAL, got_by_strays};
-use crate::record::{Phase, Program, Record, Step, Stray};
+use crate::record::{Entry, Phase, Program, Record, Step, Stray};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Whoever takes longer than this to stop makes others wait.
@@ -14,6 +15,8 @@ pub(super) const SLOW_MS: i64 = 1000;
 #[derive(Debug)]
 pub(super) struct Course<'a> {
     pub(super) program: &'a Program,
+    /// What the timeline tells of it, in order.
+    pub(super) entries: Vec<&'a Entry>,
     /// The steps of its cascade, if the shutdown saw that.
     pub(super) steps: &'a [Step],
     /// When its leader ended, if the timeline still tells.
@@ -61,24 +64,36 @@ pub(super) fn end_of(step: &Step) -> i64 {
 
 /// Every program's course, in the order of the record.
 pub(super) fn courses(record: &Record) -> Vec<Course<'_>> {
-    record.programs.iter().map(|program| course(record, program)).collect()
+    // Found by name once for all: a file may have as many as it likes.
+    let mut told: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
+    for entry in &record.timeline {
+        if let Some(name) = &entry.program {
+            told.entry(name).or_default().push(entry);
+        }
+    }
+    let active: BTreeSet<&str> = record.active_tasks.iter().map(String::as_str).collect();
+    let programs = record.programs.iter().map(|program| {
+        let name = program.name.as_str();
+        course(record.phase, program, told.remove(name).unwrap_or_default(), active.contains(name))
+    });
+    programs.collect()
 }
 
-fn course<'a>(record: &'a Record, program: &'a Program) -> Course<'a> {
+fn course<'a>(phase: Phase, program: &'a Program, entries: Vec<&'a Entry>, is_active: bool) -> Course<'a> {
     // An end without an exit is that of a start before this one.
-    let of_it = record
-        .timeline
-        .iter()
-        .filter(|e| e.program.as_ref() == Some(&program.name) && program.exit.is_some());
-    let ends = of_it.filter(|entry| Exit::told_by(&entry.event).is_some());
-    let leader_ended_ms = ends.map(|entry| entry.at_ms).next_back();
+    let mut ends = entries.iter().filter(|entry| program.exit.is_some() && is_end(entry));
+    let leader_ended_ms = ends.next_back().map(|entry| entry.at_ms);
     // Its last cascade: the shutdown saw all of it or nothing, whatever the milliseconds of a single step say.
-    let is_seen = record.phase != Phase::Running && program.steps.last().is_some_and(|step| end_of(step) >= 0);
+    let is_seen = phase != Phase::Running && program.steps.last().is_some_and(|step| end_of(step) >= 0);
     let steps = if is_seen { program.steps.as_slice() } else { &[] };
-    let is_over = program.stopped_by.is_some() || record.phase == Phase::Stopped;
+    let is_over = program.stopped_by.is_some() || phase == Phase::Stopped;
     let ended_ms = if is_over { program.steps.last().map(end_of).or(leader_ended_ms) } else { None };
-    let was_alive = record.active_tasks.contains(&program.name) || !steps.is_empty();
-    Course { program, steps, leader_ended_ms, ended_ms, was_alive }
+    let was_alive = is_active || !steps.is_empty();
+    Course { program, entries, steps, leader_ended_ms, ended_ms, was_alive }
+}
+
+fn is_end(entry: &Entry) -> bool {
+    Exit::told_by(&entry.event).is_some()
 }
 
 /// When somebody asked a second time, if that happened.

@@ -23,12 +23,15 @@ pub use terminal::Screen;
 use crate::cli::Explain;
 use crate::core::duration::{LONGEST, ms};
 use crate::os::{oom, record_file};
-use crate::record::{self, Phase, Record};
+use crate::record::{self, Phase, Record, Signals};
 use std::path::Path;
 use std::time::SystemTime;
 
 /// As for every duration that is configured.
 const LONGEST_MS: u64 = LONGEST.as_secs() * 1000;
+
+/// As many as there are (signal(7)).
+const SIGNALS: usize = 64;
 
 /// A record that was read.
 #[derive(Debug)]
@@ -81,7 +84,7 @@ fn up_to(mut record: Record, now: SystemTime) -> Record {
     record
 }
 
-/// The record without times that no run has, so that nobody has to think of them again: a file may say anything.
+/// The record without times and lists that no run has, so that nobody has to think of them again: a file may say anything.
 fn bounded(mut record: Record) -> Record {
     let unsigned = |ms: &mut u64| *ms = (*ms).min(LONGEST_MS);
     let longest = times::signed(LONGEST_MS);
@@ -89,9 +92,16 @@ fn bounded(mut record: Record) -> Record {
     unsigned(&mut record.elapsed_ms);
     record.budget_ms.iter_mut().for_each(unsigned);
     record.timeline.iter_mut().for_each(|entry| signed(&mut entry.at_ms));
-    for step in record.programs.iter_mut().flat_map(|program| &mut program.steps) {
-        signed(&mut step.at_ms);
-        unsigned(&mut step.waited_ms);
+    for program in &mut record.programs {
+        for step in &mut program.steps {
+            signed(&mut step.at_ms);
+            unsigned(&mut step.waited_ms);
+        }
+        if let Some(Signals { ignored, caught, blocked }) = &mut program.signals {
+            for list in [ignored, caught, blocked] {
+                list.truncate(SIGNALS);
+            }
+        }
     }
     record
 }

@@ -70,17 +70,18 @@ pub enum Kind {
 pub(super) fn picture(record: &Record, is_written: bool) -> Picture {
     let courses = courses(record);
     let end_ms = if record.phase == Phase::Running { 0 } else { signed(record.elapsed_ms) };
-    let legs = if record.phase == Phase::Running { Vec::new() } else { path(record, &courses) };
+    let last = last_waited_for(&courses, end_ms);
+    let legs = if record.phase == Phase::Running { Vec::new() } else { path(record, &courses, &last) };
     let hurried_ms = hurried_ms(record);
     let mut letters = Letters::default();
     let mut rows: Vec<(i64, Row)> = Vec::new();
     for (index, course) in courses.iter().enumerate() {
-        let waited_for = last_waited_for(&courses, index, end_ms).map(|other| courses[other].program);
+        let waited_for = last[index].map(|other| courses[other].program.name.as_str());
         let row = Row {
             name: course.program.name.clone(),
             bars: bars(course, end_ms),
             marks: course.steps.iter().map(|s| (letters.of(&s.step), s.at_ms.max(0))).collect(),
-            outcome: outcome(course, record.phase, waited_for.map(|program| program.name.as_str())),
+            outcome: outcome(course, record.phase, waited_for),
             is_to_blame: course.is_to_blame(hurried_ms),
         };
         let turn = if course.was_alive { course.began_ms().or(course.ended_ms) } else { None };
@@ -116,6 +117,9 @@ fn leave_out(rows: &mut Vec<Row>) -> usize {
     all - rows.len()
 }
 
+/// The letter of all steps for which none is left.
+const OTHERS: char = '?';
+
 /// Each step's letter: the first of its name that no other step has.
 #[derive(Default)]
 struct Letters(Vec<(char, String)>);
@@ -127,9 +131,14 @@ impl Letters {
         }
         let is_free = |letter: &char| self.0.iter().all(|(taken, _)| taken != letter);
         let name = step.strip_prefix("SIG").unwrap_or(step);
-        let letter = name.chars().filter(char::is_ascii_alphanumeric).find(is_free).unwrap_or('?');
-        self.0.push((letter, step.to_owned()));
-        letter
+        if let Some(letter) = name.chars().filter(char::is_ascii_alphanumeric).find(is_free) {
+            self.0.push((letter, step.to_owned()));
+            return letter;
+        }
+        if is_free(&OTHERS) {
+            self.0.push((OTHERS, "others".to_owned()));
+        }
+        OTHERS
     }
 }
 

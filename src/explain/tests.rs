@@ -200,6 +200,17 @@ fn an_option_for_the_main_program_is_advised_for_that_alone() {
 }
 
 #[test]
+fn there_is_no_more_to_explain_than_a_picture_can_hold() {
+    let steps = (0..1000).map(|n| step(&format!("{n}"), 0, 1)).collect();
+    let mut web = program("web", Exit::Code(0), "run", steps);
+    web.signals = Some(Signals { ignored: vec!["SIGHUP".to_owned(); 1000], ..Signals::default() });
+    let record = bounded(ended_with(0, vec![web]));
+    assert_eq!(record.programs[0].signals.as_ref().map(|signals| signals.ignored.len()), Some(64));
+    let legend = picture(&record, false).legend;
+    assert_eq!((legend.len(), legend.last().cloned()), (11, Some(('?', "others".to_owned()))));
+}
+
+#[test]
 fn what_has_no_place_in_xml_is_not_in_the_picture() {
     let mut record = killed();
     record.strays.push(Stray {
