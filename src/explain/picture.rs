@@ -160,18 +160,19 @@ fn bars(course: &Course<'_>, end_ms: i64) -> Vec<Bar> {
 
 fn strays(record: &Record, end_ms: i64, letters: &mut Letters) -> Option<Row> {
     let (got, count) = (strays_got(record), nobodys(record).count());
-    let is_to_blame = nobodys(record).any(|stray| is_kill(&stray.stopped_by));
+    let was_killed = nobodys(record).any(|stray| is_kill(&stray.stopped_by));
     let from_ms = got.first()?.1;
     let killed_ms = got.iter().find(|(signal, _)| signal == "SIGKILL").map(|(_, at_ms)| *at_ms);
     let mut bars = vec![Bar { kind: Kind::Stopping, from_ms, to_ms: killed_ms.unwrap_or(end_ms) }];
     bars.extend(killed_ms.map(|from_ms| Bar { kind: Kind::Killed, from_ms, to_ms: end_ms }));
-    let by = if is_to_blame { "SIGKILL" } else { "SIGTERM" };
+    let by = if was_killed { "SIGKILL" } else { "SIGTERM" };
     Some(Row {
         name: format!("({count} stray{})", if count == 1 { "" } else { "s" }),
         bars,
         marks: got.iter().map(|(signal, at_ms)| (letters.of(signal), *at_ms)).collect(),
         outcome: format!("{by}, {}", time(end_ms - from_ms)),
-        is_to_blame,
+        // A second signal kills those, too, whom nobody has asked.
+        is_to_blame: was_killed && killed_ms != Some(from_ms),
     })
 }
 

@@ -199,6 +199,52 @@ fn an_option_for_the_main_program_is_advised_for_that_alone() {
     }
 }
 
+fn stray(pid: i32, command: &str, program: Option<&str>) -> Stray {
+    let program = program.map(str::to_owned);
+    Stray { pid, command: command.to_owned(), program, stopped_by: "SIGKILL".to_owned() }
+}
+
+/// Strays that are no program's got this.
+fn got(at_ms: i64, signal: &str) -> Entry {
+    Entry { at_ms, program: None, event: format!("{signal} to 1 strays") }
+}
+
+#[test]
+fn strays_are_said_not_to_have_ended_on_what_they_got_and_on_nothing_else() {
+    // Its leader ended by SIGINT; what had left the group heard of that and of what came after it.
+    let steps = vec![step("SIGHUP", 0, 100), step("SIGINT", 100, 900), step("SIGKILL", 1000, 1)];
+    let mut record = ended_with(0, vec![program("w", signal("SIGINT"), "SIGKILL", steps)]);
+    let event = "died of SIGINT".to_owned();
+    record.timeline = vec![Entry { at_ms: 101, program: Some("w".to_owned()), event }];
+    record.strays = vec![stray(9, "of-w", Some("w")), stray(10, "nobody-s", None)];
+    let blamed = |record: &Record| {
+        let strays = picture(record, false).rows.into_iter().find(|row| row.name.ends_with("stray)"));
+        strays.map(|row| row.is_to_blame)
+    };
+    let told = |record: &Record| {
+        let texts = picture(record, false).advice.into_iter().map(|advice| advice.text);
+        texts.filter(|text| text.contains("had left the group")).collect::<Vec<_>>()
+    };
+    let is_told = |text: &str, who: &str, what: &str| {
+        text.starts_with(who) && text.contains(&format!("did not end on {what}. Make"))
+    };
+    let words = told(&record);
+    assert!(words.len() == 1 && is_told(&words[0], "of-w (pid 9) had", "SIGINT"), "{words:?}");
+
+    // Nobody's got nothing but what a second signal means.
+    record.timeline.push(got(1000, "SIGKILL"));
+    assert_eq!((told(&record), blamed(&record)), (words, Some(false)));
+    record.timeline.insert(1, got(500, "SIGTERM"));
+    record.timeline.insert(1, got(600, "SIGTERM"));
+    let words = told(&record);
+    assert!(words.len() == 2 && is_told(&words[1], "nobody-s (pid 10) had", "SIGTERM"), "{words:?}");
+    assert_eq!(blamed(&record), Some(true));
+
+    record.programs[0].steps.drain(..2);
+    record.strays.pop();
+    assert_eq!(told(&record), [""; 0]);
+}
+
 #[test]
 fn there_is_no_more_to_explain_than_a_picture_can_hold() {
     let steps = (0..1000).map(|n| step(&format!("{n}"), 0, 1)).collect();
@@ -213,12 +259,8 @@ fn there_is_no_more_to_explain_than_a_picture_can_hold() {
 #[test]
 fn what_has_no_place_in_xml_is_not_in_the_picture() {
     let mut record = killed();
-    record.strays.push(Stray {
-        pid: 9,
-        command: "a<b&\u{1}\u{ffff}".to_owned(),
-        program: None,
-        stopped_by: "SIGKILL".to_owned(),
-    });
+    record.timeline.push(got(0, "SIGTERM"));
+    record.strays.push(stray(9, "a<b&\u{1}\u{ffff}", None));
     let svg = svg::draw(&picture(&record, false));
     assert!(svg.contains("a&lt;b&amp;??"), "{svg}");
 }
