@@ -1,13 +1,13 @@
 //! Who could have done better, and how.
 
 use super::course::{Course, end_of, hurried_ms, is_kill, kill_at_ms, strays_got};
-use super::deaf::{cascade, deaf};
+use super::deaf::{cascade, deaf, has_command};
 use super::path::{Leg, Who};
 use super::picture::ended;
 use super::times::{signed, time};
 use crate::core::program::Fault;
 use crate::core::timeline::{COULD_NOT_START, NOT_STARTED, STOP_COMMAND};
-use crate::record::{Phase, Program, Record, Step, Stray};
+use crate::record::{Phase, Record, Step, Stray};
 use std::collections::BTreeMap;
 
 /// Steps that took less than this are nobody's concern.
@@ -77,19 +77,30 @@ fn about_stop(hurried_ms: Option<i64>, course: &Course<'_>) -> Option<Advice> {
         let after = time(course.took_ms());
         return Some(format!("{name} had not ended {after} after {}.", first.step).into());
     }
-    Some(slow(program, &tried))
+    Some(slow(course, &tried))
 }
 
 /// It ended without SIGKILL, and took its time.
-fn slow(program: &Program, tried: &[&Step]) -> Advice {
+fn slow(course: &Course<'_>, tried: &[&Step]) -> Advice {
+    let program = course.program;
     let name = &program.name;
     let Some((last, before)) = tried.split_last() else { return String::new().into() };
     let took = time(signed(last.waited_ms));
-    if let Some(idle) = before.iter().find(|step| step.waited_ms >= LONG_MS) {
+    let longest = before.iter().max_by_key(|step| step.waited_ms);
+    if let Some(idle) = longest.filter(|step| step.waited_ms >= LONG_MS) {
         let idled = time(signed(idle.waited_ms));
+        if idle.step == "run" {
+            // Whether the command asked it to end, or took it out of a load balancer, is not known.
+            let all = time(course.took_ms());
+            return format!(
+                "{name} took {all} to end: {idled} of it were the wait of its `run` step; {} then ended it in {took}.",
+                last.step
+            )
+            .into();
+        }
         let text =
             format!("{name} did not end on {} in {idled}; {} then ended it in {took}.", idle.step, last.step);
-        if last.step.starts_with("SIG") {
+        if last.step.starts_with("SIG") && !has_command(before) {
             let text = format!("{text} Try that first:");
             return Advice { text, try_this: Some(cascade(&last.step, idle.waited_ms)) };
         }

@@ -92,8 +92,17 @@ fn what_it_did(program: &Program, step: &Step) -> String {
 
 fn another(why: &str, signal: &str, tried: &[&Step], is_main: bool) -> Advice {
     let option = if is_main { format!(" --stop-signal {signal}, or in a file") } else { String::new() };
+    let met = tried.iter().find(|step| step.step.starts_with("SIG"));
+    if let Some(met) = met.filter(|_| has_command(tried)) {
+        return format!("{why}: try it in place of {}.", met.step).into();
+    }
     let wait_ms = tried.first().map_or(0, |step| step.waited_ms);
     Advice { text: format!("{why}: try{option}"), try_this: Some(cascade(signal, wait_ms)) }
+}
+
+/// A command of its stop may have to stay, and is not in the record: then nobody can write the whole `stop`.
+pub(super) fn has_command(tried: &[&Step]) -> bool {
+    tried.iter().any(|step| step.step == "run")
 }
 
 /// A signal and the wait that another one had.

@@ -199,6 +199,25 @@ fn an_option_for_the_main_program_is_advised_for_that_alone() {
     }
 }
 
+#[test]
+fn a_command_that_took_its_time_is_not_to_be_thrown_away() {
+    let steps = vec![step("run", 0, 2000), step("SIGTERM", 2000, 1)];
+    let record = ended_with(0, vec![program("web", signal("SIGTERM"), "SIGTERM", steps)]);
+    let all = picture(&record, false).advice;
+    let text =
+        "web took 2.0s to end: 2s of it were the wait of its `run` step; SIGTERM then ended it in 1ms.";
+    assert_eq!(all, [super::Advice::from(text.to_owned())]);
+    let steps = vec![step("run", 0, 2000), step("SIGINT", 2000, 3000), step("SIGTERM", 5000, 1)];
+    let record = ended_with(0, vec![program("web", signal("SIGTERM"), "SIGTERM", steps)]);
+    let all = picture(&record, false).advice;
+    let text = "web did not end on SIGINT in 3s; SIGTERM then ended it in 1ms.";
+    assert_eq!(all, [super::Advice::from(text.to_owned())]);
+    let mut record = killed();
+    record.programs[0].steps.insert(0, step("run", 0, 2000));
+    let advice = picture(&record, false).advice.remove(0);
+    assert!(advice.text.ends_with("try it in place of SIGTERM.") && advice.try_this.is_none(), "{advice:?}");
+}
+
 fn stray(pid: i32, command: &str, program: Option<&str>) -> Stray {
     let program = program.map(str::to_owned);
     Stray { pid, command: command.to_owned(), program, stopped_by: "SIGKILL".to_owned() }
