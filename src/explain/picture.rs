@@ -102,19 +102,17 @@ pub(super) fn picture(record: &Record, is_written: bool) -> Picture {
     }
 }
 
-/// Keeps those that are to blame, and of the others the last to end.
+/// Keeps those that are to blame, and of the others the last to end; of equals the ones that come later.
 fn leave_out(rows: &mut Vec<Row>) -> usize {
-    let all = rows.len();
-    if all <= MOST_ROWS {
-        return 0;
-    }
-    let rank = |row: &Row| (row.is_to_blame, row.bars.last().map_or(0, |bar| bar.to_ms));
-    let mut ranks: Vec<_> = rows.iter().map(rank).collect();
-    ranks.sort_unstable();
-    let least = ranks[all - MOST_ROWS];
-    rows.retain(|row| rank(row) >= least);
-    rows.truncate(MOST_ROWS);
-    all - rows.len()
+    let left_out = rows.len().saturating_sub(MOST_ROWS);
+    let rank =
+        |(place, row): (usize, &Row)| (row.is_to_blame, row.bars.last().map_or(0, |bar| bar.to_ms), place);
+    let ranks: Vec<_> = rows.iter().enumerate().map(rank).collect();
+    let mut sorted = ranks.clone();
+    sorted.sort_unstable();
+    let mut ranks = ranks.iter();
+    rows.retain(|_| ranks.next() >= sorted.get(left_out));
+    left_out
 }
 
 /// The letter of all steps for which none is left.
