@@ -23,6 +23,7 @@ pub use terminal::Screen;
 use crate::cli::Explain;
 use crate::core::duration::{LONGEST, ms};
 use crate::os::{oom, record_file};
+use crate::readable::readable;
 use crate::record::{self, Phase, Record, Signals};
 use std::path::Path;
 use std::time::SystemTime;
@@ -127,5 +128,6 @@ pub fn answer(asked: &Explain, path: &Path, screen: Screen) -> Result<String, St
 fn explain_code(code: u8, told: Option<&Told>) -> String {
     let is_written = told.is_some_and(|told| told.is_written);
     let lines = codes::explain(code, told.map(Told::record), is_written, oom::kills());
-    lines.join("\n") + "\n"
+    // Names are other people's: nothing in them may steer a terminal, or begin a line.
+    lines.iter().fold(String::new(), |text, line| text + &readable(line) + "\n")
 }

@@ -297,6 +297,18 @@ fn what_has_no_place_in_xml_is_not_in_the_picture() {
 }
 
 #[test]
+fn names_do_not_steer_the_terminal_that_a_code_is_explained_on() {
+    let evil = "evil\u{1b}]0;pwned\u{7}\nruninit: forged";
+    let steps = vec![step("\u{1b}[5mX", 0, 10), step("SIGKILL", 10, 0)];
+    let killed = program(evil, signal("SIGKILL"), "SIGKILL", steps);
+    for (code, program) in [(3, program(evil, Exit::Code(3), "itself", Vec::new())), (137, killed)] {
+        let told = Told { record: ended_with(code, vec![program]), is_written: false };
+        let text = super::explain_code(code, Some(&told));
+        assert!(text.lines().count() == 2 && !text.contains(['\u{1b}', '\u{7}']), "{text:?}");
+    }
+}
+
+#[test]
 fn colours_are_for_terminals_that_want_them() {
     let told = Told { record: killed(), is_written: false };
     assert!(!told.draw(PLAIN).contains('\x1b'));
