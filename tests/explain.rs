@@ -7,7 +7,7 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use support::pty::Pty;
-use support::{Outcome, Place, Running, Stage, Tested, ensure, probe, runinit, send};
+use support::{Outcome, PATIENCE, Place, Running, Stage, Tested, ensure, probe, runinit, send, until};
 
 /// Records of which the picture is drawn in plain ASCII as well, and those of which it is drawn as SVG.
 const ASCII: [&str; 2] = ["ignored", "many"];
@@ -221,6 +221,22 @@ fn an_exit_code_is_explained_with_the_record_of_its_run() -> Tested {
     ensure!(text.contains("that of another run: it has exit code 137"), "{text}");
     let text = explained(&["explain", "127"], &[("RUNINIT_STATE_FILE", "/nowhere/at/all")])?;
     ensure!(text.starts_with("127: the command does not exist"), "{text}");
+    Ok(())
+}
+
+#[test]
+fn a_signal_by_hand_is_told_from_a_stranger_s() -> Tested {
+    let stage = Stage::new(Place::Below)?;
+    let (record, control) = (stage.path("record"), stage.path("control"));
+    let words = ["--state-file", &record, "--control", &control];
+    let mut running = stage.start(runinit(&words, &[&probe()?, "hear"]))?;
+    running.wait_until_ready()?;
+    // The program starts before runinit listens.
+    let is_sent = || explained(&["signal", "--control", &control, "probe", "KILL"], &[]).is_ok();
+    ensure!(until(PATIENCE, is_sent), "{}", running.explain("nobody answers"));
+    running.end_with(137)?;
+    let text = explained(&["explain", "137", &record], &[])?;
+    ensure!(text.contains("\nprobe died of SIGKILL ") && text.contains("somebody had asked"), "{text}");
     Ok(())
 }
 

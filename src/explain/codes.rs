@@ -109,6 +109,9 @@ fn of_program(course: &Course<'_>, hurried_ms: Option<i64>, oom_kills: OomKills)
                 time(signed(step.waited_ms))
             )
         }
+        (Some(Exit::Signal(signal)), None) if course.was_asked_for(signal) => {
+            format!("{name} died of {signal}{}: somebody had asked for that (runinit signal).", when(course))
+        }
         (Some(Exit::Signal(signal)), None) if signal == "SIGKILL" => {
             format!("{name} got SIGKILL{}, and not from runinit. {}", when(course), oom(oom_kills))
         }
@@ -132,7 +135,10 @@ fn tried_for(course: &Course<'_>, step: &str, waited_ms: u64) -> String {
 fn when(course: &Course<'_>) -> String {
     match course.leader_ended_ms {
         None => String::new(),
-        Some(ms) if ms < 0 || course.steps.is_empty() => format!(" {} before the shutdown", time(-ms)),
+        // In the very millisecond: whoever was not asked has begun it.
+        Some(ms) if ms < 0 || ms == 0 && course.steps.is_empty() => {
+            format!(" {} before the shutdown", time(-ms))
+        }
         Some(ms) => format!(" {} into the shutdown", time(ms)),
     }
 }

@@ -46,6 +46,13 @@ impl Course<'_> {
         (self.was_killed() && !was_spared) || self.took_ms() >= SLOW_MS
     }
 
+    /// True if somebody had this signal sent to it by hand, in its last run.
+    pub(super) fn was_asked_for(&self, signal: &str) -> bool {
+        let asked = format!("{signal}: somebody asked");
+        let before_its_end = self.entries.iter().rev().skip_while(|entry| !is_end(entry)).skip(1);
+        before_its_end.take_while(|entry| !is_end(entry)).any(|entry| entry.event == asked)
+    }
+
     /// True if it took SIGKILL, or more.
     pub(super) fn was_killed(&self) -> bool {
         self.program.stopped_by.as_deref().is_some_and(is_kill)

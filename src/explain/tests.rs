@@ -144,6 +144,40 @@ fn whose_code_it_is_is_told() {
     assert_eq!(lines[1], "No program of the run ended with it: it is runinit's own.");
 }
 
+/// What the timeline tells of `web`.
+fn of_web(at_ms: i64, event: &str) -> Entry {
+    Entry { at_ms, program: Some("web".to_owned()), event: event.to_owned() }
+}
+
+#[test]
+fn a_main_program_that_ends_by_itself_while_others_stop_ends_after_the_shutdown_began() {
+    let mut record = ended_with(5, vec![program("web", Exit::Code(5), "itself", Vec::new())]);
+    for (at_ms, when) in [(1502, "1.5s into"), (0, "0ms before"), (-20, "20ms before")] {
+        record.timeline = vec![of_web(at_ms, "exited with code 5")];
+        let lines = codes::explain(5, Some(&record), false, None);
+        assert_eq!(lines[1], format!("web exited with code 5 {when} the shutdown."));
+    }
+}
+
+#[test]
+fn a_signal_that_somebody_asked_runinit_for_is_no_stranger_s() {
+    let timeline = |events: &[&str]| events.iter().map(|event| of_web(-5, event)).collect();
+    let words = |events: &[&str]| {
+        let programs = vec![program("web", signal("SIGKILL"), "itself", Vec::new())];
+        let record = Record { timeline: timeline(events), ..ended_with(137, programs) };
+        codes::explain(137, Some(&record), false, Some(0)).pop().unwrap()
+    };
+    let (asked, died) = ("SIGKILL: somebody asked", "died of SIGKILL");
+    assert_eq!(
+        words(&["started", asked, died]),
+        "web died of SIGKILL 5ms before the shutdown: somebody had asked for that (runinit signal)."
+    );
+    for others in [["started", died], ["SIGUSR1: somebody asked", died]] {
+        assert!(words(&others).contains("and not from runinit. It was not the OOM killer"));
+    }
+    assert!(words(&["started", asked, died, "restart in 1s", "started", died]).contains("not from runinit"));
+}
+
 #[test]
 fn a_record_that_was_never_finished_says_who_was_killed() {
     let words = |code, phase, is_written| {
