@@ -178,6 +178,8 @@ fn the_one_who_does_not_hear_is_named_and_so_is_who_waited_for_it() -> Tested {
     // The same without a name: the environment or the fleet's file say where it is.
     ensure!(explained(&["explain"], &[("RUNINIT_STATE_FILE", &record)])? == text, "another by the variable");
     ensure!(explained(&["explain", "--config", &config], &[])? == text, "another by the fleet");
+    let both = explained(&["explain", "--config", &config], &[("RUNINIT_STATE_FILE", "/nowhere/at/all")]);
+    ensure!(both.is_err(), "a run takes the variable before the fleet's word");
     ensure!(
         explained(&["explain"], &[("RUNINIT_CONFIG", &config)])? == text,
         "another by the fleet's variable"

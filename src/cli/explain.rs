@@ -60,8 +60,6 @@ pub(super) fn parse(
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help(subcommand("explain"))),
             Arg::Short('c') | Arg::Long("config") => {
                 explain.config = Some(path(parser.value().map_err(|e| refused(&e))?, "--config")?);
-                // Asked for here, it says more than a variable does.
-                explain.from_environment = None;
             }
             Arg::Long("svg") => {
                 explain.svg = Some(path(parser.value().map_err(|e| refused(&e))?, "--svg")?);
