@@ -81,6 +81,13 @@ fn up_to(mut record: Record, now: SystemTime) -> Record {
     let began = record.shutdown_time.as_deref().and_then(|time| humantime::parse_rfc3339(time).ok());
     if let Some(elapsed) = began.and_then(|began| now.duration_since(began).ok()) {
         record.elapsed_ms = record.elapsed_ms.max(ms(elapsed));
+        let elapsed_ms = times::signed(record.elapsed_ms);
+        for program in record.programs.iter_mut().filter(|program| program.stopped_by.is_none()) {
+            if let Some(step) = program.steps.last_mut() {
+                let waited_ms = elapsed_ms.saturating_sub(step.at_ms);
+                step.waited_ms = step.waited_ms.max(u64::try_from(waited_ms).unwrap_or_default());
+            }
+        }
     }
     record
 }

@@ -54,6 +54,7 @@ fn a_stop_that_goes_on_has_lasted_until_now_and_nobody_has_cut_it_short() {
     let now = humantime::parse_rfc3339("2026-11-21T12:00:02.500Z").unwrap();
     let record = super::up_to(record, now);
     assert_eq!(record.elapsed_ms, 2000);
+    assert_eq!(picture(&record, true).rows[0].outcome, "still there after 2s");
     let advice = |is_written| picture(&record, is_written).advice;
     let blames = |all: Vec<super::Advice>| all.iter().any(|advice| advice.text.contains("killed runinit"));
     assert!(blames(advice(false)) && !blames(advice(true)));
