@@ -121,6 +121,12 @@ fn one_that_fails_before_the_stop_fails_it() -> Tested {
     fails(never, &["--ready-within", "300ms"], &["not ready within 300ms: db"])?;
     // Before its runinit listens, which as PID 1 would never hear of a signal.
     fails(never, &["--ready-within", "1ns"], &["not ready within 1ns: db"])?;
+    // One that fails for good is not waited for, whatever else may become ready.
+    let again = "[[program]]\nname = \"job\"\nshell = 'exit 3'\nrestart = \"on-failure\"\n\
+                 backoff = { first = \"10ms\", burst = 2 }\n";
+    let (code, said) = drilled(&format!("{again}{never}"), &["--ready-within", "10m"])?;
+    let times = said.matches("before the stop: job: exited with code 3").count();
+    ensure!(code == Some(1) && times == 3 && !said.contains("not ready within"), "{said}");
     let killed = failing.replace("exit 3'", "kill $$; sleep 100'");
     fails(&killed, &[], &["before the stop: job: died of SIGTERM"])?;
     for (failing, code) in [(failing, 3), (killed.as_str(), 143)] {

@@ -1,13 +1,13 @@
 //! What is wrong with how a fleet started and stopped, by its record.
 
 use crate::core::budget::Budget;
-use crate::core::plan::Plan;
+use crate::core::plan::{Plan, Program};
 use crate::core::policy::Restart;
 use crate::core::process::Exit;
 use crate::core::program::Fault;
 use crate::core::timeline::{COULD_NOT_START, ENDED_SOMEHOW, NOT_STARTED, SHUTDOWN};
 use crate::explain::is_kill;
-use crate::record::{Phase, Record};
+use crate::record::{Entry, Phase, Record};
 use humantime::format_duration;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -39,8 +39,23 @@ pub(super) fn everybody(plan: &Plan) -> Vec<String> {
 
 /// True if somebody has failed and nobody starts it again.
 pub(super) fn is_hopeless(record: &Record, plan: &Plan) -> bool {
-    let is_never = |name: &str| plan.programs.iter().any(|p| p.name == name && p.restart == Restart::Never);
-    failures(record, plan).iter().any(|(name, _)| is_never(name))
+    failures(record, plan).iter().any(|(name, event)| {
+        let spec = plan.programs.iter().find(|program| program.name == *name);
+        let is_over = spec.is_some_and(|spec| spec.restart == Restart::Never || is_worn_out(record, spec));
+        is_over || *event == COULD_NOT_START || event.starts_with(NOT_STARTED)
+    })
+}
+
+/// True if it has been started again as often as it may be in a time, and has ended once more.
+fn is_worn_out(record: &Record, spec: &Program) -> bool {
+    let is_its_end = |entry: &&Entry| {
+        let is_end = entry.event == ENDED_SOMEHOW || Exit::told_by(&entry.event).is_some();
+        is_end && entry.program.as_ref() == Some(&spec.name)
+    };
+    let mut ends = record.timeline.iter().filter(is_its_end).map(|entry| entry.at_ms).rev();
+    let first_ms = ends.clone().nth(usize::try_from(spec.backoff.burst).unwrap_or(usize::MAX));
+    let took_ms = ends.next().zip(first_ms).map(|(last_ms, first_ms)| last_ms.abs_diff(first_ms));
+    took_ms.is_some_and(|ms| Duration::from_millis(ms) < spec.backoff.within)
 }
 
 /// Everything that is wrong, in sentences.
