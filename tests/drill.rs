@@ -164,6 +164,8 @@ fn a_bad_file_starts_nothing() -> Tested {
         (vec!["drill", "--ready-within", "11years", "a"], "longer than 3650 days"),
         (vec!["drill", "--ready-within", "0s", "a"], "longer than nothing"),
         (vec!["drill", "--stop-signal", "15", "a"], "unknown option --stop-signal"),
+        (vec!["drill", "/dev/stdin"], "/dev/stdin has to be a regular file"),
+        (vec!["drill", "/dev"], "/dev has to be a regular file"),
     ] {
         let mut running = Stage::new(Place::Below)?.start(runinit(&words, &[]))?;
         running.end_with(100)?;

@@ -6,7 +6,7 @@ use super::{Command, Environment, Options};
 use crate::core::duration;
 use lexopt::{Arg, Parser};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Until every program has to be ready.
@@ -57,9 +57,19 @@ pub(super) fn parse(
         }
     }
     drill.options.config = file.or(drill.options.config);
-    if drill.options.config.is_none() {
-        return Err("which fleet? runinit drill FILE".to_owned());
+    match &drill.options.config {
+        None => return Err("which fleet? runinit drill FILE".to_owned()),
+        Some(file) if is_read_once(file) => {
+            return Err(format!("{} has to be a regular file: the fleet reads it again", file.display()));
+        }
+        Some(_) => {}
     }
     drill.options = drill.options.complete()?;
     Ok(Command::Drill(drill))
+}
+
+/// The standard input of the fleet is not that of the drill.
+fn is_read_once(file: &Path) -> bool {
+    let is_input = ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"].map(Path::new).contains(&file);
+    is_input || std::fs::metadata(file).is_ok_and(|metadata| !metadata.is_file())
 }
