@@ -183,6 +183,10 @@ fn quiet_leaves_the_picture_alone_and_svg_writes_it() -> Tested {
     let said = running.stdout();
     ensure!(said.starts_with("\nStopped in ") && running.stderr().is_empty(), "{said}{}", running.stderr());
     ensure!(running.text("picture.svg").starts_with("<svg ") && Path::new(&svg).exists(), "no picture");
+
+    let (code, said) = drilled(TALKER, &["--quiet", "--svg", "/nowhere/at/all"])?;
+    ensure!(code == Some(1) && said.contains("\ndrill: passed\n"), "{code:?}: {said}");
+    ensure!(said.contains("cannot be written: /nowhere/at/all: No such file"), "{said}");
     Ok(())
 }
 

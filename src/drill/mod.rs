@@ -74,10 +74,13 @@ pub fn drill(asked: &Drill, plan: &Plan, screen: Screen) -> Result<Report, Strin
         Before::Ready | Before::NotReady(_) | Before::Failed => stop(&mut started, &interruption)?,
     };
     let told = Told::read(&record).map_err(|why| format!("the fleet ended with {status}; {why}"))?;
-    if let Some(svg) = &asked.svg {
-        told.write_svg(svg)?;
+    let mut report = report(&told, plan, &before, asked.ready_within, screen);
+    if let Some(Err(why)) = asked.svg.as_ref().map(|svg| told.write_svg(svg)) {
+        // How it went is worth more than the picture.
+        let _ = writeln!(report.text, "drill: the picture cannot be written: {why}");
+        report.is_well = false;
     }
-    Ok(report(&told, plan, &before, asked.ready_within, screen))
+    Ok(report)
 }
 
 /// The command line of the fleet.
