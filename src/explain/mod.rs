@@ -5,6 +5,7 @@
 mod advice;
 mod codes;
 mod course;
+mod cut;
 mod deaf;
 mod headline;
 mod path;

@@ -1,5 +1,6 @@
 //! The picture as a picture: SVG, with nothing in it that has to be loaded.
 
+use super::cut::cut;
 use super::picture::{Kind, Picture, Row};
 use super::times::label;
 use crate::wrap::wrap;
@@ -12,6 +13,8 @@ const ROW: i64 = 28;
 const BAR: i64 = 14;
 /// How wide a letter is taken to be.
 const LETTER: i64 = 8;
+/// Names and outcomes that are longer are cut.
+const LONGEST: usize = 40;
 /// Letters in a line of text.
 const COLUMNS: usize = 112;
 /// Labels of the axis.
@@ -21,7 +24,7 @@ const LABELS: i64 = 8;
 pub(super) fn draw(picture: &Picture) -> String {
     let longest = |length: fn(&Row) -> usize| {
         let letters = picture.rows.iter().map(length).max().unwrap_or(0);
-        i64::try_from(letters).unwrap_or(0).min(40) * LETTER
+        i64::try_from(letters.min(LONGEST)).unwrap_or(0) * LETTER
     };
     let left = MARGIN + longest(|row| row.name.chars().count()) + MARGIN;
     let right = WIDTH - MARGIN - longest(|row| row.outcome.chars().count()) - MARGIN;
@@ -111,7 +114,8 @@ impl Sheet {
     fn row(&mut self, row: &Row) {
         let (top, base) = (self.y + (ROW - BAR) / 2, self.y + ROW / 2 + 5);
         let class = if row.is_to_blame { "r" } else { "" };
-        self.text(MARGIN, base, class, &row.name);
+        let short = |text: &str| cut(text, LONGEST, '\u{2026}');
+        self.text(MARGIN, base, class, &short(&row.name));
         for bar in &row.bars {
             let (x, colour, height) = match bar.kind {
                 Kind::Waiting => (self.x(bar.from_ms), "#d0d7de", 2),
@@ -133,9 +137,9 @@ impl Sheet {
             self.text(x, base, "m", &letter.to_string());
         }
         if self.end_ms > 0 {
-            self.text(self.right + MARGIN, base, class, &row.outcome);
+            self.text(self.right + MARGIN, base, class, &short(&row.outcome));
         } else {
-            self.text(self.left, base, class, &row.outcome);
+            self.text(self.left, base, class, &short(&row.outcome));
         }
         self.y += ROW;
     }

@@ -1,5 +1,6 @@
 //! The picture as text.
 
+use super::cut::cut;
 use super::picture::{Kind, Picture, Row};
 use super::times::label;
 use crate::wrap::wrap;
@@ -58,15 +59,16 @@ pub(super) fn draw(picture: &Picture, screen: Screen) -> String {
     }
     paper.end_line();
     let names = picture.rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0).min(LONGEST_NAME);
-    let outcomes = picture.rows.iter().map(|row| row.outcome.chars().count()).max().unwrap_or(0);
     // Two columns before the names, two after, two before the outcomes.
-    let columns = width.saturating_sub(names + outcomes + 6).max(NARROWEST_BARS);
-    let axis = Axis { end_ms: picture.end_ms, columns };
+    let least = if picture.end_ms > 0 { NARROWEST_BARS } else { 0 };
+    let room = width - names - 6 - least;
+    let outcomes = picture.rows.iter().map(|row| row.outcome.chars().count()).max().unwrap_or(0).min(room);
+    let axis = Axis { end_ms: picture.end_ms, columns: least + room - outcomes };
     if picture.end_ms > 0 {
         paper.axis(axis, names + 4);
     }
     for row in &picture.rows {
-        paper.row(row, names, (picture.end_ms > 0).then_some(axis));
+        paper.row(row, names, outcomes, (picture.end_ms > 0).then_some(axis));
     }
     if picture.left_out > 0 {
         paper.paragraph(
@@ -170,12 +172,9 @@ impl Paper {
         self.end_line();
     }
 
-    fn row(&mut self, row: &Row, names: usize, axis: Option<Axis>) {
-        let mut name: String = row.name.chars().take(names).collect();
-        if row.name.chars().count() > names {
-            name.pop();
-            name.push(self.choose('\u{2026}', '~'));
-        }
+    fn row(&mut self, row: &Row, names: usize, outcomes: usize, axis: Option<Axis>) {
+        let more = self.choose('\u{2026}', '~');
+        let name = cut(&row.name, names, more);
         let ink = if row.is_to_blame { Ink::Red } else { Ink::Plain };
         self.put(ink, &format!("{} ", if row.is_to_blame { '!' } else { ' ' }));
         self.put(ink, &name);
@@ -183,7 +182,7 @@ impl Paper {
         if let Some(axis) = axis {
             self.bars(row, axis);
         }
-        self.put(ink, &row.outcome);
+        self.put(ink, &cut(&row.outcome, outcomes, more));
         self.end_line();
     }
 

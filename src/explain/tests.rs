@@ -344,6 +344,24 @@ fn names_do_not_steer_the_terminal_that_a_code_is_explained_on() {
 }
 
 #[test]
+fn long_names_leave_room_for_the_picture() {
+    let name = "n".repeat(60);
+    let mut record = chain(program(&name, Exit::Code(0), "SIGTERM", vec![step("SIGTERM", 0, 8100)]));
+    record.budget_ms = None;
+    let db = Program { after: vec!["db".to_owned()], ..program(&name, Exit::Code(0), "SIGTERM", Vec::new()) };
+    for record in [record, Record { phase: Phase::Running, ..ended_with(0, vec![db]) }] {
+        let picture = picture(&record, false);
+        let text = terminal::draw(&picture, PLAIN);
+        let rows = text.lines().filter(|line| line.starts_with("  ") || line.starts_with('!'));
+        assert!(rows.clone().count() > 0 && rows.clone().all(|line| line.chars().count() <= 80), "{text}");
+        let svg = svg::draw(&picture);
+        let rows = svg.lines().filter(|line| line.starts_with("<text") && line.contains('\u{2026}'));
+        let letters = |line: &str| line.split(['<', '>']).nth(2).map(|text| text.chars().count());
+        assert!(rows.clone().count() > 0 && rows.clone().all(|line| letters(line) == Some(40)), "{svg}");
+    }
+}
+
+#[test]
 fn colours_are_for_terminals_that_want_them() {
     let told = Told { record: killed(), is_written: false };
     assert!(!told.draw(PLAIN).contains('\x1b'));
