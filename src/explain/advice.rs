@@ -1,6 +1,6 @@
 //! Who could have done better, and how.
 
-use super::course::{Course, end_of, hurried_ms, is_kill, kill_at_ms, strays_got};
+use super::course::{Course, end_of, hurried_ms, is_kill, kill_at_ms, nobodys, strays_got};
 use super::deaf::{cascade, deaf, has_command};
 use super::path::{Leg, Who};
 use super::picture::ended;
@@ -8,7 +8,6 @@ use super::times::{signed, time};
 use crate::core::program::Fault;
 use crate::core::timeline::{COULD_NOT_START, NOT_STARTED, STOP_COMMAND};
 use crate::record::{Phase, Record, Step, Stray};
-use std::collections::BTreeMap;
 
 /// Steps that took less than this are nobody's concern.
 const LONG_MS: u64 = 1000;
@@ -42,7 +41,8 @@ pub(super) fn advice(record: &Record, courses: &[Course<'_>], legs: &[Leg], is_w
         }
         all.extend(about_command(course));
     }
-    all.extend(about_strays(record, courses));
+    all.extend(courses.iter().filter_map(about_strays));
+    all.extend(about_nobodys(record));
     all.extend(about_survivors(record));
     all.extend(hurried_ms.map(about_hurry));
     all.extend(about_chain(record, courses, legs));
@@ -142,46 +142,42 @@ fn about_command(course: &Course<'_>) -> Option<Advice> {
     Some(format!("The stop command of {name} {failed}: the next step came at once.").into())
 }
 
-/// Those that did not end on what they were asked with; who got nothing but SIGKILL may be as good as any.
-fn about_strays(record: &Record, courses: &[Course<'_>]) -> Vec<Advice> {
-    let asked_nobodys = asked_with(strays_got(record).iter().map(|(signal, _)| signal.as_str()));
-    let asked: BTreeMap<&str, String> =
-        courses.iter().map(|c| (c.program.name.as_str(), asked_outside(c))).collect();
-    let mut deaf: BTreeMap<&str, Vec<&Stray>> = BTreeMap::new();
-    for stray in record.strays.iter().filter(|stray| is_kill(&stray.stopped_by)) {
-        let asked = stray.program.as_deref().map_or(Some(&asked_nobodys), |name| asked.get(name));
-        if let Some(asked) = asked.filter(|asked| !asked.is_empty()) {
-            deaf.entry(asked).or_default().push(stray);
-        }
-    }
-    deaf.into_iter().map(|(asked, strays)| about_deaf_strays(asked, &strays)).collect()
-}
-
-/// What those of a program got that have left its group: they hear nothing while its leader is there.
-fn asked_outside(course: &Course<'_>) -> String {
+/// Those of a program that had left its group: they hear nothing while its leader is there.
+fn about_strays(course: &Course<'_>) -> Option<Advice> {
     let has_leader = |step: &&Step| course.leader_ended_ms.is_some_and(|ended_ms| end_of(step) < ended_ms);
-    asked_with(course.steps.iter().skip_while(has_leader).map(|step| step.step.as_str()))
+    let got = course.steps.iter().skip_while(has_leader).map(|step| step.step.as_str());
+    about_deaf_strays(&course.program.name, course.strays.iter().copied(), got)
 }
 
-/// The signals but for SIGKILL.
-fn asked_with<'a>(got: impl Iterator<Item = &'a str>) -> String {
-    let mut signals: Vec<&str> = got.filter(|what| what.starts_with("SIG") && *what != "SIGKILL").collect();
+fn about_nobodys(record: &Record) -> Option<Advice> {
+    let got = strays_got(record);
+    about_deaf_strays("their program", nobodys(record), got.iter().map(|(signal, _)| signal.as_str()))
+}
+
+/// Who got nothing but SIGKILL may be as good as any.
+fn about_deaf_strays<'a>(
+    whose: &str,
+    strays: impl Iterator<Item = &'a Stray>,
+    got: impl Iterator<Item = &'a str>,
+) -> Option<Advice> {
+    let mut asked: Vec<&str> = got.filter(|what| what.starts_with("SIG") && *what != "SIGKILL").collect();
     // Those who come later get it then.
-    signals.dedup();
-    signals.join(" and ")
-}
-
-fn about_deaf_strays(asked: &str, strays: &[&Stray]) -> Advice {
+    asked.dedup();
+    let deaf: Vec<&Stray> = strays.filter(|stray| is_kill(&stray.stopped_by)).collect();
+    if asked.is_empty() || deaf.is_empty() {
+        return None;
+    }
     let named: Vec<String> =
-        strays.iter().take(MOST_NAMED).map(|s| format!("{} (pid {})", s.command, s.pid)).collect();
-    let more = strays.len().saturating_sub(MOST_NAMED);
+        deaf.iter().take(MOST_NAMED).map(|stray| format!("{} (pid {})", stray.command, stray.pid)).collect();
+    let more = deaf.len().saturating_sub(MOST_NAMED);
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-    format!(
-        "{}{more} had left the group of their program (setsid, a double fork) and did not end on {asked}. Make such a \
-         thing a program of its own, or keep it in the foreground.",
-        named.join(", ")
-    )
-    .into()
+    let text = format!(
+        "{}{more} had left the group of {whose} (setsid, a double fork) and did not end on {}. Make such a thing a \
+         program of its own, or keep it in the foreground.",
+        named.join(", "),
+        asked.join(" and ")
+    );
+    Some(text.into())
 }
 
 fn about_survivors(record: &Record) -> Option<Advice> {

@@ -5,7 +5,7 @@ use crate::core::budget::Budget;
 use crate::core::process::Exit;
 use crate::core::timeline::{SECOND_SIGNAL, got_by_strays};
 use crate::record::{Entry, Phase, Program, Record, Step, Stray};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Whoever takes longer than this to stop makes others wait.
@@ -17,6 +17,8 @@ pub(super) struct Course<'a> {
     pub(super) program: &'a Program,
     /// What the timeline tells of it, in order.
     pub(super) entries: Vec<&'a Entry>,
+    /// Those that had left its group.
+    pub(super) strays: Vec<&'a Stray>,
     /// The steps of its cascade, if the shutdown saw that.
     pub(super) steps: &'a [Step],
     /// When its leader ended, if the timeline still tells.
@@ -27,7 +29,28 @@ pub(super) struct Course<'a> {
     pub(super) was_alive: bool,
 }
 
-impl Course<'_> {
+impl<'a> Course<'a> {
+    /// One of which nothing but the program is known.
+    fn of(program: &'a Program) -> Self {
+        let (entries, strays) = (Vec::new(), Vec::new());
+        Self { program, entries, strays, steps: &[], leader_ended_ms: None, ended_ms: None, was_alive: false }
+    }
+
+    /// Reads the rest off what is told of it.
+    fn read(&mut self, phase: Phase) {
+        let program = self.program;
+        // An end without an exit is that of a start before this one.
+        let mut ends = self.entries.iter().filter(|entry| program.exit.is_some() && is_end(entry));
+        self.leader_ended_ms = ends.next_back().map(|entry| entry.at_ms);
+        // Its last cascade: the shutdown saw all of it or nothing, whatever the milliseconds of a single step say.
+        let is_seen = phase != Phase::Running && program.steps.last().is_some_and(|step| end_of(step) >= 0);
+        self.steps = if is_seen { &program.steps } else { &[] };
+        if program.stopped_by.is_some() || phase == Phase::Stopped {
+            self.ended_ms = program.steps.last().map(end_of).or(self.leader_ended_ms);
+        }
+        self.was_alive |= is_seen;
+    }
+
     /// When its cascade began.
     pub(super) fn began_ms(&self) -> Option<i64> {
         self.steps.first().map(|step| step.at_ms.max(0))
@@ -72,31 +95,29 @@ pub(super) fn end_of(step: &Step) -> i64 {
 /// Every program's course, in the order of the record.
 pub(super) fn courses(record: &Record) -> Vec<Course<'_>> {
     // Found by name once for all: a file may have as many as it likes.
-    let mut told: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
+    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+    for (place, program) in record.programs.iter().enumerate() {
+        places.insert(&program.name, place);
+    }
+    let place = |name: &str| places.get(name).copied();
+    let mut courses: Vec<Course<'_>> = record.programs.iter().map(Course::of).collect();
     for entry in &record.timeline {
-        if let Some(name) = &entry.program {
-            told.entry(name).or_default().push(entry);
+        if let Some(place) = entry.program.as_deref().and_then(place) {
+            courses[place].entries.push(entry);
         }
     }
-    let active: BTreeSet<&str> = record.active_tasks.iter().map(String::as_str).collect();
-    let programs = record.programs.iter().map(|program| {
-        let name = program.name.as_str();
-        course(record.phase, program, told.remove(name).unwrap_or_default(), active.contains(name))
-    });
-    programs.collect()
-}
-
-fn course<'a>(phase: Phase, program: &'a Program, entries: Vec<&'a Entry>, is_active: bool) -> Course<'a> {
-    // An end without an exit is that of a start before this one.
-    let mut ends = entries.iter().filter(|entry| program.exit.is_some() && is_end(entry));
-    let leader_ended_ms = ends.next_back().map(|entry| entry.at_ms);
-    // Its last cascade: the shutdown saw all of it or nothing, whatever the milliseconds of a single step say.
-    let is_seen = phase != Phase::Running && program.steps.last().is_some_and(|step| end_of(step) >= 0);
-    let steps = if is_seen { program.steps.as_slice() } else { &[] };
-    let is_over = program.stopped_by.is_some() || phase == Phase::Stopped;
-    let ended_ms = if is_over { program.steps.last().map(end_of).or(leader_ended_ms) } else { None };
-    let was_alive = is_active || !steps.is_empty();
-    Course { program, entries, steps, leader_ended_ms, ended_ms, was_alive }
+    for stray in &record.strays {
+        if let Some(place) = stray.program.as_deref().and_then(place) {
+            courses[place].strays.push(stray);
+        }
+    }
+    for place in record.active_tasks.iter().filter_map(|name| place(name)) {
+        courses[place].was_alive = true;
+    }
+    for course in &mut courses {
+        course.read(record.phase);
+    }
+    courses
 }
 
 fn is_end(entry: &Entry) -> bool {

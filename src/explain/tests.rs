@@ -295,7 +295,10 @@ fn strays_are_said_not_to_have_ended_on_what_they_got_and_on_nothing_else() {
         text.starts_with(who) && text.contains(&format!("did not end on {what}. Make"))
     };
     let words = told(&record);
-    assert!(words.len() == 1 && is_told(&words[0], "of-w (pid 9) had", "SIGINT"), "{words:?}");
+    assert!(
+        words.len() == 1 && is_told(&words[0], "of-w (pid 9) had left the group of w ", "SIGINT"),
+        "{words:?}"
+    );
 
     // Nobody's got nothing but what a second signal means.
     record.timeline.push(got(1000, "SIGKILL"));
