@@ -315,6 +315,25 @@ fn nothing_of_the_old_run_is_alive_when_the_new_one_begins() -> Tested {
 }
 
 #[test]
+fn nobody_is_waited_for_who_is_dead_and_not_reaped() -> Tested {
+    // The parent of the zombie in the group has left that, and with its environment the mark of its program.
+    let fork = "import os, time
+if os.fork() == 0:
+    if os.fork() == 0: os._exit(0)
+    os.setsid()
+    os.execve('/bin/sleep', ['sleep', '1000'], {})
+time.sleep(0.1)
+os._exit(4)";
+    let more = "restart = \"on-failure\"\nbackoff = { first = \"10ms\", burst = 1000 }\n\
+                stop = [{ signal = \"SIGTERM\", wait = \"60s\" }, { signal = \"SIGKILL\", wait = \"60s\" }]";
+    let text = program("p", &format!("@say start; exec python3 -c \"{fork}\""), more);
+    let running = fleet(&(text + &program("other", "exec sleep 1000", "")))?;
+    running.wait_for("the third start", || times_said(&running, "start") >= 3)?;
+    ensure!(!running.stderr().contains("still there"), "{}", running.stderr());
+    Ok(stop(running, 0)?)
+}
+
+#[test]
 fn what_is_unwell_is_stopped_and_started_again() -> Tested {
     let more = "restart = \"always\"\nbackoff = { first = \"10ms\" }\n\
                 health = { exec = [\"test\", \"-e\", \"@dir/well\"], every = \"50ms\", timeout = \"5s\", failures = 2 }";

@@ -30,6 +30,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
+/// Most groups are empty before, and a look at each process costs something.
+const ZOMBIES_AFTER: Duration = Duration::from_millis(80);
+
 /// Where a program is in its life. The table is in the [module's](self) text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
@@ -413,6 +416,13 @@ impl Program {
     /// True while something of it is there or may come, so that nothing else can take its place.
     pub(super) fn is_in_use(&self) -> bool {
         self.is_there() || matches!(self.state, State::Starting { .. } | State::Closing)
+    }
+
+    /// True for one whose group has been there without its leader for so long that all of it may be zombies that somebody
+    /// else does not reap.
+    pub fn may_be_zombies(&self) -> bool {
+        let State::Stopping { leader: None, cascade, .. } = self.state else { return false };
+        cascade.probe.is_some_and(|probe| probe.waited >= ZOMBIES_AFTER)
     }
 
     /// True while it runs, or its daemons do, and nobody has told them to stop.

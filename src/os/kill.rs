@@ -1,11 +1,12 @@
 //! Signals to others.
 
-use super::raw;
+use super::{processes, raw};
 use crate::core::action::Target;
 use crate::core::event::GroupState;
 use crate::core::process::{Pgid, Pid};
 use crate::core::signal::Signal;
 use nix::errno::Errno;
+use nix::unistd::getpgid;
 
 /// Signals a program.
 ///
@@ -48,4 +49,18 @@ pub fn probe(pgid: Pgid) -> GroupState {
         Err(Errno::ESRCH) => GroupState::Empty,
         Ok(()) | Err(_) => GroupState::Alive,
     }
+}
+
+/// As [`probe`], but zombies do not count: who has left a group of which this one's are may not reap them for long. It costs a
+/// system call for each process there is.
+pub fn probe_closely(pgid: Pgid) -> GroupState {
+    if probe(pgid) == GroupState::Empty {
+        return GroupState::Empty;
+    }
+    let is_told = processes::own().is_some_and(processes::is_own_proc);
+    let Some(mut numbers) = processes::numbers().filter(|_| is_told) else { return GroupState::Alive };
+    let group = |number| getpgid(Some(nix::unistd::Pid::from_raw(number))).map(nix::unistd::Pid::as_raw);
+    let is_alive = |number| processes::read(number).is_some_and(|process| !process.is_dead());
+    let is_anybody_there = numbers.any(|number| group(number) == Ok(pgid.number()) && is_alive(number));
+    if is_anybody_there { GroupState::Alive } else { GroupState::Empty }
 }

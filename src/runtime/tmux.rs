@@ -7,7 +7,7 @@ use crate::core::calling;
 use crate::core::event::{Event, GroupState, SpawnFailure, SpawnFailureKind};
 use crate::core::plan::{Kind, Launch, ProgramId};
 use crate::core::process::{Exit, Pgid, Pid};
-use crate::core::program::Fate;
+use crate::core::program::{Fate, Program};
 use crate::core::signal::Signal;
 use crate::os::kernel_session::{self, KernelSession};
 use crate::os::poller::{Interest, Token};
@@ -419,6 +419,8 @@ impl Runtime {
         // A server that was taken over may be nobody's child who reaps it: its zombie is not there.
         if spec.is_agent() || spec.is_server() && spec.runs_as.is_some() {
             self.kernel_session(id, pgid).probe()
+        } else if self.core.program(id).is_some_and(Program::may_be_zombies) {
+            kill::probe_closely(pgid)
         } else {
             kill::probe(pgid)
         }
