@@ -322,6 +322,17 @@ mod tests {
     }
 
     #[test]
+    fn a_main_program_that_was_stopped_for_a_fault_has_failed_whatever_its_code() {
+        for (code, expected) in [(0, 1), (3, 3)] {
+            let main = plan::Program { main: true, ..program("main") };
+            let mut bench = Bench::new(vec![main, program("other")]);
+            bench.step(Event::Notified(FIRST, Notice::Unwell));
+            bench.ends(0, code, GroupState::Empty);
+            assert_eq!(bench.core.exit_code(), expected);
+        }
+    }
+
+    #[test]
     fn more_time_is_given_on_request() {
         let mut bench = Bench::new(with_ready(ReadyBy::Notify));
         bench.at(4_000);

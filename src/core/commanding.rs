@@ -9,12 +9,12 @@
 //!
 //! Once a shutdown has begun, only signals are still sent.
 
-use super::Core;
 use super::action::Action;
 use super::budget::Moment;
 use super::plan::{self, ProgramId};
 use super::program::{Fate, Hold, Program, Readiness, Restarting, State};
 use super::signal::Signal;
+use super::{Core, timeline};
 use log::Level;
 use std::collections::BTreeSet;
 
@@ -141,7 +141,7 @@ impl Core {
             Command::Restart(id) if self.programs[id].is_there() => self.restart(id, now, out),
             Command::Start(id) | Command::Restart(id) => self.start(id, now, out),
             Command::Signal(id, signal) => {
-                self.note(now, Some(id), format!("{signal}: somebody asked"));
+                self.note(now, Some(id), timeline::sent_by_hand(&signal.to_string()));
                 out.extend(self.target(id).map(|target| Action::Signal(id, target, signal)));
             }
             Command::Add(spec) => self.add(*spec, now, out),
@@ -152,6 +152,7 @@ impl Core {
                 self.end_if_nobody_is_left(now, out);
             }
         }
+        self.wait_again(now, out);
         self.record_soon(now);
     }
 
@@ -225,6 +226,7 @@ impl Core {
         match &mut program.state {
             State::Ended => {
                 self.begin_anew(id, now);
+                self.note(now, Some(id), "asked to start");
                 self.say(Level::Info, id, "starting it: somebody asked", out);
             }
             State::Waiting { not_before, .. } => {
@@ -259,17 +261,17 @@ impl Core {
     }
 
     /// Nothing of it is left: it waits for its turn as if it had never failed.
-    fn begin_anew(&mut self, id: ProgramId, now: Moment) {
+    pub(super) fn begin_anew(&mut self, id: ProgramId, now: Moment) {
         let program = &mut self.programs[id];
         program.hold = Hold::Free;
         program.fault = None;
         program.failure = None;
+        program.was_given_up_without = false;
         // What came for a start that was not to be is not for this one.
         program.early.clear();
         program.readiness = Readiness::NotYet { until: None };
         program.state = State::Waiting { not_before: now, tries: 0 };
         forget_restarts(&mut program.restarting);
-        self.note(now, Some(id), "asked to start");
     }
 
     /// The leader of a program that is to stop has ended: no policy is asked. A main program's end is the fleet's.
@@ -287,7 +289,9 @@ impl Core {
             Hold::Free => false,
             Hold::Again if self.shutdown.is_none() => {
                 self.begin_anew(id, now);
+                self.note(now, Some(id), "asked to start");
                 self.end_if_it_waits_in_vain(id, now, out);
+                self.wait_again(now, out);
                 true
             }
             Hold::Stopped | Hold::Again => {
@@ -461,6 +465,42 @@ mod tests {
         let socket = Socket::parse(Socket::DEFAULT);
         let session = Session { socket, name: "s".to_owned(), size: Session::SIZE, history: 0 };
         plan::Program { kind: plan::Kind::Agent(session), after: vec![FIRST], ..program("agent") }
+    }
+
+    #[test]
+    fn those_that_were_given_up_without_somebody_come_when_that_one_does() {
+        let after = |name, after| plan::Program { after: vec![ProgramId(after)], ..program(name) };
+        let once = plan::Program { oneshot: true, ..program("once") };
+        let mended = plan::Program { success_codes: vec![0, 9], ..once.clone() };
+        let fleet = |once| vec![once, after("second", 0), after("third", 1), program("other")];
+        for is_by_hand in [true, false] {
+            let mut bench = Bench::new(fleet(once.clone()));
+            bench.ends(0, 1, GroupState::Empty);
+            assert_eq!((&bench.program(1).state, &bench.program(2).state), (&State::Ended, &State::Ended));
+            // Whom somebody has stopped does not come by itself.
+            bench.ask(Command::Stop(ProgramId(2)));
+            if is_by_hand {
+                bench.ask(Command::Start(FIRST));
+            } else {
+                bench.reload(fleet(mended.clone()));
+            }
+            assert_eq!(bench.asked(), [Action::Spawn(FIRST)]);
+            bench.ends(0, 0, GroupState::Empty);
+            assert_eq!(bench.asked(), [Action::Spawn(ProgramId(1))]);
+        }
+    }
+
+    #[test]
+    fn whoever_misses_another_one_too_stays_given_up() {
+        let bad = |name: &str| plan::Program { oneshot: true, ..program(name) };
+        let both = plan::Program { after: vec![FIRST, ProgramId(1)], ..program("both") };
+        let mut bench = Bench::new(vec![bad("one"), bad("two"), both, program("other")]);
+        bench.ends(0, 1, GroupState::Empty);
+        bench.ends(1, 1, GroupState::Empty);
+        for (id, is_back) in [(0, false), (1, true)] {
+            bench.ask(Command::Start(ProgramId(id)));
+            assert_eq!(matches!(bench.program(2).state, State::Waiting { .. }), is_back);
+        }
     }
 
     #[test]

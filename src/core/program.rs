@@ -223,6 +223,8 @@ pub struct Program {
     /// Who had left its group when it was looked for last, and what they were sent in this step. At most as many as there
     /// are processes.
     pub escapees: BTreeMap<Pid, Option<Signal>>,
+    /// It was given up since somebody whom it comes after was lost, and waits again when that one comes back.
+    pub(super) was_given_up_without: bool,
     /// They are to be looked for at the end of this round.
     pub(super) is_sought: bool,
     /// Ctrl-Z has stopped all of its group, and runinit with it; what continues runinit is for all of it.
@@ -375,6 +377,7 @@ impl Program {
             call: None,
             status: None,
             escapees: BTreeMap::new(),
+            was_given_up_without: false,
             is_sought: false,
             is_stopped: false,
         }

@@ -86,6 +86,7 @@ impl Core {
         for id in self.ids() {
             self.end_if_it_waits_in_vain(id, now, out);
         }
+        self.wait_again(now, out);
         self.end_if_nobody_is_left(now, out);
     }
 
@@ -185,6 +186,7 @@ impl Core {
                 self.forget_what_it_ran_after(id);
                 self.install(id, *spec, out);
                 self.end_if_it_waits_in_vain(id, now, out);
+                self.wait_again(now, out);
             }
             Fate::Replaced(_) => {}
         }

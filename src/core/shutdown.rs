@@ -330,6 +330,8 @@ impl Core {
             (Reason::ProgramFailed(id), _) => self.code(id).filter(|code| *code != 0).unwrap_or(1),
             (_, Some(main)) => {
                 let code = self.code(main).unwrap_or_else(|| self.code_without_exit(main));
+                // However well it took being stopped for that.
+                let code = if self.programs[main].fault.is_some() { code.max(1) } else { code };
                 if self.plan.zero_codes.contains(&code) { 0 } else { code }
             }
             (Reason::Asked, None) => 0,

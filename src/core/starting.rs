@@ -218,12 +218,32 @@ impl Core {
 
     fn give_up_without(&mut self, id: ProgramId, lost: ProgramId, now: Moment, out: &mut Vec<Action>) {
         self.give_up(id);
+        self.programs[id].was_given_up_without = true;
         let lost = self.name(lost);
         let event = format!("{}{lost} is missing", timeline::NOT_STARTED);
         let again = if self.programs[id].started_at.is_some() { "restarted" } else { "started" };
         let text = format!("not {again}: it comes after {lost}, which will not be ready");
         self.note(now, Some(id), event);
         self.say(Level::Error, id, &text, out);
+    }
+
+    /// Those that were given up without somebody wait again, if all that they come after may come back.
+    pub(super) fn wait_again(&mut self, now: Moment, out: &mut Vec<Action>) {
+        if self.shutdown.is_some() || !self.programs.iter().any(|program| program.was_given_up_without) {
+            return;
+        }
+        for id in self.order.dependencies_first() {
+            let program = &self.programs[id];
+            let is_free = program.hold == Hold::Free && program.fate == Fate::Stays;
+            let is_gone = |before: &ProgramId| {
+                self.programs[*before].is_lost() || self.programs[*before].hold == Hold::Stopped
+            };
+            if program.was_given_up_without && is_free && !self.plan.programs[id].after.iter().any(is_gone) {
+                self.begin_anew(id, now);
+                self.note(now, Some(id), timeline::WAITS_AGAIN);
+                self.say(Level::Info, id, "waits again for what it comes after", out);
+            }
+        }
     }
 
     /// Ends a program that never ran.

@@ -23,12 +23,19 @@ pub const COULD_NOT_START: &str = "could not start";
 pub const READ_AGAIN: &str = "read again: ";
 /// Why a program was never started, or not again, comes after this.
 pub const NOT_STARTED: &str = "not started: ";
+/// One that was not waits for that again.
+pub const WAITS_AGAIN: &str = "waits again";
 /// A program has ended, and tmux could not tell how.
 pub const ENDED_SOMEHOW: &str = "ended; nobody knows how";
 /// How the stop command of a program failed comes after this.
 pub const STOP_COMMAND: &str = "stop command ";
 
 const STRAYS: &str = " strays";
+
+/// Somebody has had a program sent this signal.
+pub fn sent_by_hand(signal: &str) -> String {
+    format!("{signal}: somebody asked")
+}
 
 /// So many strays were sent this signal.
 pub(super) fn sent_to_strays(signal: Signal, count: u32) -> String {

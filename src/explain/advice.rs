@@ -6,7 +6,7 @@ use super::path::{Leg, Who};
 use super::picture::ended;
 use super::times::{signed, time};
 use crate::core::program::Fault;
-use crate::core::timeline::{COULD_NOT_START, NOT_STARTED, STOP_COMMAND};
+use crate::core::timeline::{COULD_NOT_START, STOP_COMMAND};
 use crate::record::{Phase, Record, Step, Stray};
 
 /// Steps that took less than this are nobody's concern.
@@ -243,7 +243,7 @@ fn about_life(course: &Course<'_>) -> Option<Advice> {
     let program = course.program;
     let name = &program.name;
     let of_it = || course.entries.iter().map(|entry| entry.event.as_str());
-    if let Some(missing) = of_it().find_map(|event| event.strip_prefix(NOT_STARTED)) {
+    if let Some(missing) = course.missing() {
         let how = if program.started_at.is_some() { "was not started again" } else { "was never started" };
         return Some(format!("{name} {how}: {missing}, and it comes after that.").into());
     }

@@ -3,7 +3,7 @@
 use super::times::signed;
 use crate::core::budget::Budget;
 use crate::core::process::Exit;
-use crate::core::timeline::{SECOND_SIGNAL, got_by_strays};
+use crate::core::timeline::{NOT_STARTED, SECOND_SIGNAL, WAITS_AGAIN, got_by_strays, sent_by_hand};
 use crate::record::{Entry, Phase, Program, Record, Step, Stray};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -69,9 +69,15 @@ impl<'a> Course<'a> {
         (self.was_killed() && !was_spared) || self.took_ms() >= SLOW_MS
     }
 
+    /// Without what it was not started, if that has not come back.
+    pub(super) fn missing(&self) -> Option<&'a str> {
+        let entries = self.entries.iter().rev().map(|entry| entry.event.as_str());
+        entries.take_while(|event| *event != WAITS_AGAIN).find_map(|event| event.strip_prefix(NOT_STARTED))
+    }
+
     /// True if somebody had this signal sent to it by hand, in its last run.
     pub(super) fn was_asked_for(&self, signal: &str) -> bool {
-        let asked = format!("{signal}: somebody asked");
+        let asked = sent_by_hand(signal);
         let before_its_end = self.entries.iter().rev().skip_while(|entry| !is_end(entry)).skip(1);
         before_its_end.take_while(|entry| !is_end(entry)).any(|entry| entry.event == asked)
     }

@@ -1,6 +1,7 @@
 //! What holds for every picture, and what exit codes mean.
 
 use super::codes;
+use super::course::courses;
 use super::picture::picture;
 use super::{Screen, Told, bounded, svg, terminal};
 use crate::record::{Entry, Exit, Phase, Program, Record, Signals, Step, Stray, Survivor};
@@ -177,6 +178,21 @@ fn a_signal_that_somebody_asked_runinit_for_is_no_stranger_s() {
         assert!(words(&others).contains("and not from runinit. It was not the OOM killer"));
     }
     assert!(words(&["started", asked, died, "restart in 1s", "started", died]).contains("not from runinit"));
+}
+
+#[test]
+fn what_has_come_back_is_not_missing() {
+    let programs = vec![program("web", Exit::Code(0), "itself", Vec::new())];
+    let mut record = ended_with(0, programs);
+    for (event, missing) in [
+        ("not started: db is missing", Some("db is missing")),
+        ("waits again", None),
+        ("started", None),
+        ("not started: cache is missing", Some("cache is missing")),
+    ] {
+        record.timeline.push(of_web(-5, event));
+        assert_eq!(courses(&record)[0].missing(), missing, "{event}");
+    }
 }
 
 #[test]

@@ -194,6 +194,7 @@ impl Model {
         let is_wanted = self.holds[id.0] == Hold::Again && self.reason.is_none();
         if is_wanted {
             self.begin_anew(id.0);
+            self.wait_again(around);
         } else if self.fates[id.0] != Fate::Returning {
             return;
         }
@@ -292,6 +293,20 @@ impl Model {
                 }
             },
             Command::Signal(..) | Command::Add(_) | Command::Remove(_) => {}
+        }
+        self.wait_again(around);
+    }
+
+    /// Who was given up without somebody waits again when that one comes back.
+    fn wait_again(&mut self, around: Circumstances) {
+        let is_back = |model: &Self, index: usize| {
+            let is_missing = model.fates[index] == Fate::Missing && model.holds[index] == Hold::Free;
+            is_missing && model.missing_before(ProgramId(index), around).is_empty()
+        };
+        while self.reason.is_none()
+            && let Some(index) = (0..self.fates.len()).find(|index| is_back(self, *index))
+        {
+            self.begin_anew(index);
         }
     }
 
@@ -407,6 +422,8 @@ impl Model {
                 let asked = self.asked.first().filter(|_| reason == Some(Reason::Asked));
                 let without = asked.map_or(1, |signal| 128 + signal.number());
                 let code = self.own_code(main).unwrap_or(without);
+                let has_fault = around.before.get(main).is_some_and(|program| program.fault.is_some());
+                let code = if has_fault && code == 0 { 1 } else { code };
                 if plan.zero_codes.contains(&code) { 0 } else { code }
             }
             (Some(Reason::AllExited), None) => {
