@@ -832,11 +832,16 @@ fn those_who_follow_leave_room_for_those_who_ask() -> Tested {
             .map_err(|e| e.to_string())?;
         let mut answer = String::new();
         BufReader::new(&stream).read_line(&mut answer).map_err(|e| e.to_string())?;
-        turned_away += usize::from(answer.contains("24 others follow"));
+        turned_away += usize::from(answer.contains("24 others wait, or follow"));
         followers.push(stream);
     }
     ensure!(turned_away == 16, "{turned_away} were turned away");
     ensure!(done(&running, &["health"]).is_ok(), "health");
+    // Nothing is done for whoever cannot be answered.
+    ensure!(refused(&running, &["stop", "web"])?.contains("--no-wait"), "stop");
+    ensure!(one(&running, "web")?["state"] == "running", "web");
+    done(&running, &["stop", "web", "--no-wait"])?;
+    wait_for_state(&running, "web", "stopped")?;
     Ok(stop(running, 0)?)
 }
 

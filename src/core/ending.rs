@@ -266,7 +266,9 @@ impl Core {
 
     pub(super) fn is_failure(&self, id: ProgramId) -> bool {
         let program = &self.programs[id];
-        if program.fault.is_some() || program.failure.is_some() || program.restarting.is_used_up {
+        let is_used_up = program.restarting.is_used_up;
+        if program.fault.is_some() || program.failure.is_some() || is_used_up || program.was_given_up_without
+        {
             return true;
         }
         match program.exit {

@@ -128,6 +128,16 @@ mod tests {
     }
 
     #[test]
+    fn one_that_was_to_come_back_and_cannot_has_failed_however_well_it_ended() {
+        let on_failure = OnFailure::Shutdown;
+        let again = Program { after: vec![ProgramId(1)], on_failure, ..restarted(Restart::Always) };
+        let mut bench = Bench::new(vec![again, program("first"), program("other")]);
+        bench.ends(0, 0, Empty);
+        bench.ends(1, 1, Empty);
+        assert_eq!(bench.core.shutdown().map(|s| s.reason), Some(Reason::ProgramFailed(ProgramId(0))));
+    }
+
+    #[test]
     fn only_what_the_policy_says_is_started_again() {
         for (restart, code, again) in [
             (Restart::Never, 1, 0),

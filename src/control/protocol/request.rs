@@ -159,6 +159,19 @@ const COMMANDS: [&str; 11] =
     ["status", "health", "stop", "start", "restart", "remove", "signal", "add", "logs", "attach", "reload"];
 
 impl Request {
+    /// True for one that is answered when it is done.
+    pub fn waits(&self) -> bool {
+        match self {
+            Self::Stop(target) | Self::Start(target) | Self::Restart(target) | Self::Remove(target) => {
+                target.wait
+            }
+            Self::Add { wait, .. } | Self::Reload { wait } => *wait,
+            Self::Status | Self::Health | Self::Signal { .. } | Self::Logs { .. } | Self::Attach { .. } => {
+                false
+            }
+        }
+    }
+
     /// The line to send.
     pub fn to_line(&self) -> String {
         line(&Wire::from(self))

@@ -392,7 +392,7 @@ impl Model {
         let has_fault = around.before.get(index).is_some_and(|program| program.fault.is_some());
         if has_fault && !self.pardoned[index]
             || self.worn_out[index]
-            || matches!(self.fates[index], Fate::Failed(_))
+            || matches!(self.fates[index], Fate::Failed(_) | Fate::Missing)
         {
             return true;
         }

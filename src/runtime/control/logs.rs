@@ -1,7 +1,6 @@
 //! What programs print, for those who want to see it.
 
 use super::super::Runtime;
-use super::MOST_FOLLOWERS;
 use super::client::{Dialogue, Served};
 use crate::control::protocol::{self, Attach, Lines};
 use crate::core::budget::Moment;
@@ -29,8 +28,7 @@ impl Runtime {
         if !is_following {
             return self.reply(index, &line, now);
         }
-        if self.followers() >= MOST_FOLLOWERS {
-            let why = format!("{MOST_FOLLOWERS} others follow what programs print; try again");
+        if let Some(why) = self.why_nobody_may_stay() {
             return self.reply(index, &protocol::refusal(&why), now);
         }
         // What those who follow already have not been told is in these lines.
@@ -42,11 +40,6 @@ impl Runtime {
         // From this moment on, so that no line is missing in between.
         self.note_followers();
         served
-    }
-
-    fn followers(&self) -> usize {
-        let clients = self.control.iter().flat_map(|control| control.clients.iter().flatten());
-        clients.filter(|client| matches!(client.dialogue, Dialogue::Following(..))).count()
     }
 
     fn last_lines(

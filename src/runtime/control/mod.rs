@@ -27,8 +27,9 @@ use std::time::Duration;
 
 /// Whoever comes while so many are connected is turned away.
 const MOST_CLIENTS: usize = 32;
-/// Of these so many may follow what programs print, for as long as they like: there is always a place for a short question.
-const MOST_FOLLOWERS: usize = 24;
+/// Of these so many may follow what programs print, or wait for what they have asked for, for as long as they like: there is
+/// always a place for a short question.
+const MOST_LASTING: usize = 24;
 /// Connections that are taken in one round, so that a flood of them leaves signals waiting no longer than this.
 const ACCEPTS_PER_ROUND: usize = 8;
 /// Until the next try where there was no room for a connection.

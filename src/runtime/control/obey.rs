@@ -1,7 +1,8 @@
 //! What becomes of a request.
 
 use super::super::Runtime;
-use super::client::{Dialogue, Served};
+use super::MOST_LASTING;
+use super::client::{Client, Dialogue, Served};
 use super::waiting::{self, Outcome, Wait};
 use crate::config;
 use crate::config::nearest::hint;
@@ -22,6 +23,12 @@ enum Done {
 impl Runtime {
     /// Does what somebody asks for, and answers, now or later.
     pub(super) fn obey(&mut self, index: usize, request: Request, now: Moment) -> Served {
+        if request.waits()
+            && let Some(why) = self.why_nobody_may_stay()
+        {
+            let why = format!("{why}, or do not wait (--no-wait)");
+            return self.reply(index, &protocol::refusal(&why), now);
+        }
         let done = match request {
             Request::Status => {
                 let line = protocol::answer(&self.status(now));
@@ -53,6 +60,15 @@ impl Runtime {
                 Served::Nothing
             }
         }
+    }
+
+    /// Why nobody else may wait or follow; `None`: there is room.
+    pub(super) fn why_nobody_may_stay(&self) -> Option<String> {
+        let clients = self.control.iter().flat_map(|control| control.clients.iter().flatten());
+        let stays =
+            |client: &&Client| matches!(client.dialogue, Dialogue::Waiting(_) | Dialogue::Following(..));
+        let is_full = clients.filter(stays).count() >= MOST_LASTING;
+        is_full.then(|| format!("{MOST_LASTING} others wait, or follow what programs print; try again"))
     }
 
     pub(super) fn find(&self, name: &str) -> Result<ProgramId, String> {
