@@ -116,8 +116,10 @@ fn limit(pass: &Pass<'_>) -> Instant {
     pass.until.min(Instant::now() + TMUX_LASTS[usize::from(pass.errand.is_last)])
 }
 
+/// `no current target` is said of any target where no session is left at all, by a server that is about to end (cmd-find.c).
 fn is_closed(complaint: &str) -> bool {
-    complaint.starts_with("can't find session") || is_nobody_there(complaint)
+    let is_gone = ["can't find session", "no current target"].iter().any(|why| complaint.starts_with(why));
+    is_gone || is_nobody_there(complaint)
 }
 
 #[cfg(test)]
@@ -138,6 +140,14 @@ mod tests {
     fn a_socket_with_a_slash_is_a_path() {
         assert_eq!(tmux("default", &["ls"]), ["tmux", "-u", "-L", "default", "ls"]);
         assert_eq!(tmux("/run/s", &[])[2..], ["-S", "/run/s"]);
+    }
+
+    #[test]
+    fn a_session_is_closed_that_is_not_there() {
+        for complaint in ["can't find session: $1", "no current target", "server exited unexpectedly"] {
+            assert!(is_closed(complaint), "{complaint}");
+        }
+        assert!(!is_closed("protocol version mismatch (client 8, server 7)"));
     }
 
     #[test]
