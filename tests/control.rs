@@ -456,6 +456,34 @@ fn a_reload_says_what_has_changed_or_what_is_wrong() -> Tested {
 }
 
 #[test]
+fn what_was_given_up_comes_when_what_it_missed_is_mended() -> Tested {
+    let fleet_with = |migrate: &str| {
+        program("migrate", migrate, "oneshot = true")
+            + &sleeper("web", "after = [\"migrate\"]")
+            + &sleeper("other", "")
+    };
+    for is_by_hand in [true, false] {
+        let running = fleet(&fleet_with("test -e @dir/mended"))?;
+        let write =
+            |name: &str, text: &str| std::fs::write(running.file(name), text).map_err(|e| e.to_string());
+        wait_for_state(&running, "web", "failed")?;
+        if is_by_hand {
+            write("mended", "")?;
+            done(&running, &["restart", "migrate"])?;
+            wait_for_state(&running, "web", "running")?;
+        } else {
+            write("fleet.toml", &fleet_with("true"))?;
+            // It waits for what has come back, too.
+            done(&running, &["reload"])?;
+            ensure!(one(&running, "web")?["state"] == "running", "{}", running.explain("web"));
+        }
+        done(&running, &["health"])?;
+        stop(running, 0)?;
+    }
+    Ok(())
+}
+
+#[test]
 fn a_reload_is_done_when_what_is_new_is_ready_or_cannot_be() -> Tested {
     let running = fleet(&sleeper("a", ""))?;
     let write = |text: &str| std::fs::write(running.file("fleet.toml"), text).map_err(|e| e.to_string());
