@@ -46,7 +46,7 @@ use world::{End, World};
 /// Worlds of one run, if nobody says otherwise.
 const WORLDS: u64 = 3000;
 /// Situations that so many worlds must have met, or they are not worth much.
-const SIGHTS: [&str; 39] = [
+const SIGHTS: [&str; 40] = [
     "a blind look",
     "a check that cannot start",
     "a command that was cut",
@@ -67,6 +67,7 @@ const SIGHTS: [&str; 39] = [
     "a reload in the middle of a shutdown",
     "a reload in the middle of a stop",
     "a reload with daemons",
+    "a run that stops in its own order",
     "a restart",
     "a second signal",
     "a signal that was only handed on",

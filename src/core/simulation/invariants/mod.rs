@@ -370,6 +370,10 @@ impl Checker {
     }
 
     fn see_events(&mut self, event: &Event, core: &Core) {
+        let is_own = |(id, spec, program): (ProgramId, &plan::Program, &Program)| {
+            program.leader().is_some() && core.stops_before(id) != spec.after
+        };
+        self.see("a run that stops in its own order", core.programs().any(is_own));
         match event {
             Event::StepSpawned(_, None) => self.see("a stop command that cannot start", true),
             Event::StdinWritten(_, false) => self.see("a standard input that takes nothing", true),
