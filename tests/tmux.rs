@@ -7,7 +7,9 @@ mod support;
 
 use libc::{SIGCONT, SIGHUP, SIGKILL, SIGSTOP, SIGTERM};
 use std::process::Command;
-use support::{Lateness, Outcome, Place, Process, Running, Stage, Tested, ensure, runinit, send, words};
+use support::{
+    Lateness, Outcome, Place, Process, Record, Running, Stage, Tested, ensure, runinit, send, words,
+};
 
 /// A stage with tmux's sockets in its own directory, and a fleet's file. In that, `@dir` is the directory.
 fn stage(place: Place, text: &str) -> Result<Stage, String> {
@@ -708,7 +710,86 @@ fn the_server_of_a_killed_run_does_not_outlive_one_that_is_stopped_before_its_tu
     running.wait_for("the agent to be found", || running.stderr().contains("a: taken over"))?;
     send(first(&running)?, SIGTERM)?;
     running.wait_for_line("said", "gone")?;
-    ensure!(!running.stderr().contains("nobody has looked"), "{}", running.stderr());
+    ensure!(!running.stderr().contains("is left by the last run"), "{}", running.stderr());
+    Ok(())
+}
+
+/// What is to be taken over waits for the end of what is not, and the stop comes before that.
+#[test]
+fn what_waits_to_be_taken_over_is_stopped_in_its_turn_too() -> Tested {
+    let deaf = agent("b", "trap \"\" TERM HUP; echo b >> @dir/said; while :; do sleep 0.01; done", "");
+    let second = format!("[tmux]\nleftovers = \"adopt\"\n{}", telling("a"));
+    let mut running = killed(&(telling("a") + &deaf), "--config @dir/second.toml --grace 2s", &second)?;
+    running.wait_for("both", || times_said(&running, "a") == 1 && times_said(&running, "b") == 1)?;
+    wait_for_pids(&running, &["a", "b"])?;
+    let old = running.record()?;
+    let pid = |record: &Record, name| record.program(name).and_then(|program| program.number("pid"));
+    kill_first(&running)?;
+    running.wait_for("b to be found", || running.stderr().contains("b: taken over"))?;
+    running.wait_for("a record that still knows a", || {
+        let record = running.record();
+        record.is_ok_and(|record| pid(&record, "b").is_ok() && pid(&record, "a") == pid(&old, "a"))
+    })?;
+    running.signal(SIGTERM)?;
+    running.end_with(0)?;
+    ensure!(times_said(&running, "a told") == 1, "{}", running.explain("a was not told"));
+    let record = running.record()?;
+    ensure!(record.program("a")?.text("stopped_by")? == "SIGTERM", "{record:?}");
+    ensure!(record.program("b")?.text("stopped_by")? == "SIGKILL", "{record:?}");
+    ensure!(record.list("active_tasks")?.len() == 2, "{record:?}");
+    let [timeline, server] = [record.list("timeline")?, record.list("tmux_servers")?];
+    let of_server = |entry: &&serde_json::Value| entry["program"] == "tmux:runinit";
+    ensure!(
+        timeline.iter().rfind(of_server).is_some_and(|entry| entry["event"] != "taken over"),
+        "{record:?}"
+    );
+    ensure!(server.len() == 1, "{record:?}");
+    Ok(())
+}
+
+/// A stop that does not get an answer from tmux in its time ends none of them, but the next run knows of them.
+#[test]
+fn what_could_not_be_looked_for_is_found_by_the_run_after_the_next() -> Tested {
+    let adopts = format!("[tmux]\nleftovers = \"adopt\"\n{}", telling("a"));
+    let stage = stage(Place::Below, &telling("a"))?;
+    let dir = stage.path("");
+    let dir = dir.trim_end_matches('/');
+    stage.write("second.toml", &adopts.replace("@dir", dir), 0o644)?;
+    let run = |file: &str, more: &str| {
+        let runinit = env!("CARGO_BIN_EXE_runinit");
+        format!("{runinit} --state-file {dir}/record --config {dir}/{file}.toml {more}")
+    };
+    let [first_run, second_run, third_run] =
+        [run("fleet", ""), run("second", "--grace 200ms"), run("second", "")];
+    let script = format!(
+        "{first_run} & wait; {second_run}; cp {dir}/record {dir}/second; until [ -e {dir}/go ]; do sleep 0.01; done; \
+         exec {third_run}"
+    );
+    let mut running = stage.start(words(["sh", "-c", &script]))?;
+    running.wait_for_line("said", "a")?;
+    wait_for_pids(&running, &["a"])?;
+    let tmux = server(&running)?;
+    send(tmux.pid, SIGSTOP)?;
+    kill_first(&running)?;
+    running.wait_for("the next run", || running.stderr().contains("the last run was killed"))?;
+    running.wait_for("the next run", || first(&running).is_ok())?;
+    send(first(&running)?, SIGTERM)?;
+    running.wait_for("its end", || !running.text("second").is_empty())?;
+    ensure!(running.stderr().contains("a: is left by the last run"), "{}", running.stderr());
+    let second = Record::read(&running.file("second"))?;
+    ensure!(second.text("phase")? == "stopped", "{second:?}");
+    ensure!(second.number("tmux_servers.0.pid")? == i64::from(tmux.inner_pid), "{second:?}");
+    send(tmux.pid, SIGCONT)?;
+    std::fs::write(running.file("go"), "").map_err(|e| e.to_string())?;
+    running.wait_for("another start", || first(&running).is_err())?;
+    running.wait_for("a", || {
+        let record = running.record();
+        record.is_ok_and(|record| record.at("phase") == "running" && !record.at("programs.0.pid").is_null())
+    })?;
+    running.signal(SIGTERM)?;
+    let end = running.end()?;
+    ensure!(end.code == Some(0) && end.left.is_empty(), "{:?} {}", end.left, running.stderr());
+    ensure!(times_said(&running, "a told") == 1, "{}", running.explain("a was not told"));
     Ok(())
 }
 

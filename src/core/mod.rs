@@ -210,7 +210,9 @@ impl Core {
             self.probe_if_due(now, out);
         }
         self.call_again_or_give_up(now, out);
+        self.starts_left = starting::STARTS_PER_ROUND;
         if self.shutdown.is_some() {
+            self.start_next(now, out);
             self.end_doubt(now, out);
             self.end_overdue_sweep(now, out);
             self.advance_shutdown(now, out);
@@ -220,7 +222,6 @@ impl Core {
             self.stop_going(now, out);
             self.ask_and_give_up(now, out);
             self.stop_without_terminal(now, out);
-            self.starts_left = starting::STARTS_PER_ROUND;
             self.start_next(now, out);
             self.clean_if_due(now, out);
         }

@@ -2,7 +2,7 @@
 //!
 //! | state        | leader | group    | what ends it                                                              |
 //! |--------------|--------|----------|---------------------------------------------------------------------------|
-//! | `Waiting`    | none   | none     | its turn: `Starting`; a shutdown: `Ended`                                  |
+//! | `Waiting`    | none   | none     | its turn: `Starting`; a shutdown: `Ended`, if it cannot be there already   |
 //! | `Starting`   | asked  | asked    | the answer: `Running`, `Ended`, or `Waiting` again if there was no room    |
 //! | `Running`    | alive  | alive    | its leader's end: `Leaderless`; its turn in a shutdown: `Stopping`         |
 //! | `Leaderless` | ended  | unknown  | the probe: `Stopping` if anything of the group is left                     |
@@ -10,7 +10,7 @@
 //! | `Stopping`   | either | either   | nothing is left: `Ended`; the wait after SIGKILL is over: `Survived`       |
 //! | `Survived`   | either | either   | nothing is left, however late: `Ended`                                     |
 //! | `Closing`    | none   | none     | tmux has closed its session, or is not waited for any longer: `Ended`      |
-//! | `Ended`      | none   | none     | nothing, or a restart, its own or somebody's: `Waiting`                    |
+//! | `Ended`      | none   | none     | nothing; a restart, or a shutdown if it may be there already: `Waiting`    |
 //!
 //! Stopped means empty: a program has ended when its whole group is gone and all that has left it, not when its leader
 //! exits. One that ends well leaves its daemons alone, though, until its turn in a shutdown comes.

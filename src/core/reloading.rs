@@ -116,7 +116,7 @@ impl Core {
     pub(super) fn take_in(
         &mut self,
         id: ProgramId,
-        spec: plan::Program,
+        mut spec: plan::Program,
         now: Moment,
         out: &mut Vec<Action>,
     ) -> Change {
@@ -130,13 +130,16 @@ impl Core {
             self.install(id, spec, out);
             return Change::New;
         }
+        // What it is to take over stands in no file.
+        spec.runs_as = self.plan.programs[id].runs_as;
         if self.plan.programs[id] == spec && self.programs[id].fate == Fate::Stays {
             return Change::None;
         }
+        spec.runs_as = None;
         // The order is the new plan's at once; everything else when the old program is gone.
         self.come_after(id, spec.after.clone());
         self.note(now, Some(id), "changed");
-        if self.programs[id].is_in_use() {
+        if self.programs[id].is_in_use() || self.may_be_there(id) {
             self.programs[id].fate = Fate::Replaced(Box::new(spec));
         } else {
             self.install(id, spec, out);
@@ -149,7 +152,7 @@ impl Core {
         self.programs[id].fate = Fate::Removed;
         self.programs[id].hold = Hold::Free;
         self.note(now, Some(id), "removed");
-        if !self.programs[id].is_in_use() {
+        if !self.programs[id].is_in_use() && !self.may_be_there(id) {
             self.give_up(id);
             out.push(Action::Forget(id));
         }

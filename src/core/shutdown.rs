@@ -9,6 +9,7 @@ use super::budget::{Budget, Moment};
 use super::duration::ms;
 use super::event::Received;
 use super::plan::{End, ProgramId};
+use super::process::Pid;
 use super::program::{Fate, State, StoppedBy};
 use super::signal::Signal;
 use super::strays::Strays;
@@ -136,6 +137,7 @@ impl Core {
         let shutdown = Shutdown {
             active: self.active(),
             time_after: self.stop_order().time_after(|id| match self.programs[id].state {
+                _ if self.may_be_there(id) => self.plan.programs[id].patience_from(0),
                 State::Running { .. } | State::Leaderless { pgid: None } => {
                     self.plan.programs[id].patience_from(0)
                 }
@@ -151,6 +153,7 @@ impl Core {
         for id in self.shutdown.as_ref().map_or(Vec::new(), |shutdown| shutdown.active.clone()) {
             self.programs[id].is_in_shutdown = true;
         }
+        self.look_for_those_who_may_be_there();
         // How anybody is does not matter any more, and nobody is to be stopped before those that depend on it.
         for id in self.ids() {
             self.stop_asking(id, out);
@@ -209,7 +212,7 @@ impl Core {
         if self.finished {
             return;
         }
-        self.give_up_those_who_wait(out);
+        self.give_up_those_who_wait();
         for id in self.ids() {
             match self.programs[id].state {
                 State::Running { .. } if self.is_now() => self.kill_now(id, now, out),
@@ -235,17 +238,10 @@ impl Core {
     }
 
     /// Before anybody's turn is looked at: they are in nobody's way.
-    fn give_up_those_who_wait(&mut self, out: &mut Vec<Action>) {
+    fn give_up_those_who_wait(&mut self) {
         for id in self.ids() {
-            if !matches!(self.programs[id].state, State::Waiting { .. }) {
-                continue;
-            }
-            self.give_up(id);
-            let spec = &self.plan.programs[id];
-            // A server that was left is told when all is over.
-            if let Some(pid) = spec.runs_as.filter(|_| !(spec.is_server() && self.is_left(id))) {
-                let text = format_args!("is left by the last run, and nobody has looked for it (pid {pid})");
-                self.say(Level::Warn, id, text, out);
+            if matches!(self.programs[id].state, State::Waiting { .. }) && !self.may_be_there(id) {
+                self.give_up(id);
             }
         }
     }
@@ -300,6 +296,11 @@ impl Core {
             if program.is_there() {
                 program.stopped_by = Some(StoppedBy::Nothing);
             }
+        }
+        for id in self.ids().filter(|id| self.may_be_there(*id)) {
+            let pid = self.plan.programs[id].runs_as.map_or(0, Pid::number);
+            let text = format_args!("is left by the last run, and could not be looked for (pid {pid})");
+            self.say(Level::Warn, id, text, out);
         }
         let (level, left) = match survivors {
             0 => (Level::Info, String::new()),

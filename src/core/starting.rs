@@ -27,11 +27,32 @@ const TRIES: u32 = 14;
 impl Core {
     /// True if the program waits for nobody but the clock.
     pub(super) fn may_start(&self, id: ProgramId) -> bool {
-        self.shutdown.is_none()
-            && matches!(self.programs[id].state, State::Waiting { .. })
-            && self.plan.programs[id].after.iter().all(|d| self.programs[*d].is_ready_for_others())
-            && self.has_no_leftovers_before(id)
-            && self.is_session_free(id)
+        let is_after = |other: &ProgramId| self.programs[*other].is_ready_for_others();
+        if !matches!(self.programs[id].state, State::Waiting { .. }) {
+            false
+        } else if self.shutdown.is_some() {
+            self.may_be_there(id)
+        } else {
+            (self.is_left(id) || self.plan.programs[id].after.iter().all(is_after))
+                && self.has_no_leftovers_before(id)
+                && self.is_session_free(id)
+        }
+    }
+
+    /// True for what a run before this one may have left, and nobody has looked for yet.
+    pub(super) fn may_be_there(&self, id: ProgramId) -> bool {
+        self.plan.programs[id].runs_as.is_some() && self.programs[id].pid.is_none()
+    }
+
+    /// A shutdown has begun: there is no later, and what they come after stops after them. Nobody is started who is not there.
+    pub(super) fn look_for_those_who_may_be_there(&mut self) {
+        for id in self.ids().filter(|id| self.may_be_there(*id)).collect::<Vec<_>>() {
+            let program = &mut self.programs[id];
+            program.is_in_shutdown = true;
+            if matches!(program.state, State::Waiting { .. } | State::Ended) {
+                program.state = State::Waiting { not_before: Moment::ZERO, tries: 0 };
+            }
+        }
     }
 
     /// What a run before this one has left in tmux goes before anything new comes there, its server last.
@@ -96,6 +117,12 @@ impl Core {
         if result.is_err() && self.programs[id].started_at.is_none() {
             self.forget_what_it_ran_after(id);
         }
+        let was_sought = self.may_be_there(id);
+        if was_sought && result.as_ref().is_err_and(|failure| !failure.kind.is_passing()) {
+            // It is not there.
+            self.plan.programs[id].runs_as = None;
+            self.programs[id].is_in_shutdown = false;
+        }
         match result {
             Ok(leader) => self.started(id, leader, now, out),
             Err(_) if self.programs[id].fate != Fate::Stays => {
@@ -108,7 +135,7 @@ impl Core {
                 self.give_up(id);
             }
             // Others wait for it to be over.
-            Err(failure) if failure.kind.is_passing() && self.shutdown.is_some() => {
+            Err(failure) if self.shutdown.is_some() && (was_sought || failure.kind.is_passing()) => {
                 self.give_up(id);
             }
             Err(failure)
@@ -144,6 +171,10 @@ impl Core {
         program.watchdog = None;
         self.children.insert(leader, Child::Leader(id));
         let is_taken_over = self.plan.programs[id].runs_as == Some(leader);
+        if let Some(shutdown) = self.shutdown.as_mut().filter(|_| is_taken_over) {
+            // It was alive when that began.
+            shutdown.active.extend((!self.plan.programs[id].is_server()).then_some(id));
+        }
         let how = if is_taken_over { "taken over" } else { "started" };
         self.note(now, Some(id), how);
         self.say(Level::Info, id, format_args!("{how}, pid {leader}"), out);
@@ -262,6 +293,7 @@ mod tests {
     use crate::core::plan::{Plan, Program};
     use crate::core::policy::{Ready, ReadyBy};
     use crate::core::signal::Signal;
+    use crate::tmux::{Session, Socket};
 
     #[test]
     fn nobody_is_started_beside_one_whose_failure_ends_everything() {
@@ -289,6 +321,86 @@ mod tests {
         core.step(Event::Spawned(ProgramId(0), Ok(pid)), Moment::ZERO, &mut out);
         let stop = Action::Signal(ProgramId(0), Target::Group(pid.group().unwrap()), Signal::TERM);
         assert!(out.contains(&stop), "{out:?}");
+    }
+
+    fn pid(number: i32) -> Option<Pid> {
+        Pid::new(number)
+    }
+
+    /// A server and an agent that are to be taken over, and an agent that is left to be stopped, which takes its time.
+    fn adopting() -> Bench {
+        let socket = Socket::parse("runinit");
+        let agent = |name: &str, runs_as| {
+            let (socket, name) = (socket.clone(), name.to_owned());
+            let session = Session { socket, size: Session::SIZE, history: 0, name };
+            let kind = Kind::Agent(session.clone());
+            Program { kind, runs_as, after: vec![ProgramId(0)], ..program(&session.name) }
+        };
+        let server =
+            Program { kind: Kind::TmuxServer(socket.clone()), runs_as: pid(102), ..program("tmux:runinit") };
+        let plan = Plan::new(vec![server, agent("a", pid(103))], Budget::Within(Duration::from_secs(9)));
+        Bench::of(Plan { left: vec![agent("b", pid(101))], ..plan })
+    }
+
+    fn closes(bench: &mut Bench, id: usize) {
+        bench.ends(id, 0, GroupState::Empty);
+        bench.step(Event::Closed(ProgramId(id), true));
+        bench.at(u64::try_from(bench.now.as_millis()).unwrap());
+    }
+
+    #[test]
+    fn what_is_to_be_taken_over_is_looked_for_in_a_shutdown_and_stopped_before_its_server() {
+        let mut bench = adopting();
+        assert_eq!(bench.told_to_stop(), [2]);
+        bench.signal(Signal::TERM);
+        assert_eq!(bench.told_to_stop(), [1]);
+        assert_eq!(bench.program(0).leader(), pid(102));
+        assert_eq!(bench.core.shutdown().unwrap().active, [ProgramId(2), ProgramId(1)]);
+        closes(&mut bench, 1);
+        assert!(bench.told_to_stop().is_empty());
+        closes(&mut bench, 2);
+        assert_eq!(bench.told_to_stop(), [0]);
+        bench.ends(0, 0, GroupState::Empty);
+        assert_eq!(bench.core.programs().count(), 3);
+        assert!(bench.core.is_finished());
+    }
+
+    #[test]
+    fn in_a_shutdown_what_is_not_there_is_not_started_and_what_may_be_is_not_forgotten() {
+        use SpawnFailureKind::{NoRoom, NotFound};
+        for (kind, runs_as) in [(NotFound, None), (NoRoom, pid(103))] {
+            let mut bench = adopting();
+            let mut out = Vec::new();
+            bench.core.step(
+                Event::Signal(Received { signal: Signal::TERM, sender: None }),
+                bench.now,
+                &mut out,
+            );
+            bench.core.step(Event::Tick, bench.now, &mut out);
+            bench.core.step(Event::Spawned(ProgramId(0), Ok(Pid::new(102).unwrap())), bench.now, &mut out);
+            assert!(out.contains(&Action::Spawn(ProgramId(1))), "{out:?}");
+            let failure = SpawnFailure { kind, errno: 0, message: String::new() };
+            bench.core.step(Event::Spawned(ProgramId(1), Err(failure)), bench.now, &mut out);
+            assert_eq!(bench.program(1).state, State::Ended);
+            assert_eq!(bench.core.plan().programs[1].runs_as, runs_as);
+        }
+    }
+
+    #[test]
+    fn what_another_plan_takes_out_before_it_was_looked_for_is_stopped_all_the_same() {
+        let mut bench = adopting();
+        bench.reload(vec![program("web")]);
+        closes(&mut bench, 2);
+        assert_eq!(bench.told_to_stop(), [1]);
+        closes(&mut bench, 1);
+        assert_eq!(bench.told_to_stop(), [0]);
+        let mut bench = adopting();
+        let same = bench.core.plan().programs[..2].iter();
+        let same = same.map(|spec| Program { runs_as: None, ..spec.clone() }).collect();
+        bench.reload(same);
+        closes(&mut bench, 2);
+        assert_eq!([0, 1].map(|id| bench.program(id).leader()), [pid(102), pid(103)]);
+        assert!(bench.told_to_stop().is_empty());
     }
 
     #[test]

@@ -109,13 +109,14 @@ fn timeline(core: &Core, times: Times) -> Vec<Entry> {
 }
 
 fn build_program(spec: &plan::Program, program: &program::Program, clock: Clock, times: Times) -> Program {
+    let pid = pid(spec, program);
     Program {
         name: spec.name.clone(),
         kind: if spec.is_agent() { "tmux" } else { "process" }.to_owned(),
         main: false,
         after: Vec::new(),
-        pid: program.pid.map(process::Pid::number),
-        pgid: program.pid.and_then(process::Pid::group).map(process::Pgid::number),
+        pid: pid.map(process::Pid::number),
+        pgid: pid.and_then(process::Pid::group).map(process::Pgid::number),
         session: spec.session().map(|session| session.name.clone()),
         socket: spec.session().map(|session| session.socket.to_string()),
         started_at: program.started_at.map(|at| clock.rfc3339(at)),
@@ -157,7 +158,12 @@ fn names_of(core: &Core, ids: &[ProgramId]) -> Vec<String> {
 
 fn server(spec: &plan::Program, program: &program::Program) -> Option<TmuxServer> {
     let plan::Kind::TmuxServer(socket) = &spec.kind else { return None };
-    Some(TmuxServer { socket: socket.to_string(), pid: program.pid.map(process::Pid::number) })
+    Some(TmuxServer { socket: socket.to_string(), pid: pid(spec, program).map(process::Pid::number) })
+}
+
+/// Where nobody has looked yet for what the last run has left, what is known of it: this run may be killed, too.
+fn pid(spec: &plan::Program, program: &program::Program) -> Option<process::Pid> {
+    program.pid.or(spec.runs_as)
 }
 
 /// Moments as the record counts them.

@@ -1,18 +1,27 @@
-//! tmux sessions of a run that was killed: they go on without it, and its record names them.
+//! tmux sessions of a run before this one, which was killed: they go on without it, and its record names them.
 
 use crate::config;
-use crate::core::plan::{Kind, Launch, Leftovers, Plan, Program, default_stop};
+use crate::core::plan::{Kind, Launch, Leftovers, Plan, Program, ProgramId, default_stop};
 use crate::core::process::Pid;
 use crate::os::mark::Marks;
-use crate::record::{Last, LastProgram, TmuxServer};
+use crate::record::{Last, LastProgram, Phase, TmuxServer};
 use crate::tmux::{Session, Socket};
 
-/// Puts what a killed run has left into the plan: taken over by the program of its session, or stopped. An orphan, whose
-/// server has died, is in no session any more that could be taken over.
+/// Puts what a run before this one has left into the plan: taken over by the program of its session, or stopped. An orphan,
+/// whose server has died, is in no session any more that could be taken over.
 #[inline(never)]
-pub(super) fn settle(plan: &mut Plan, last: Last, is_orphan: impl Fn(Pid, &str) -> bool) {
+pub(super) fn settle(
+    plan: &mut Plan,
+    last: Last,
+    is_left: impl Fn(Pid, &str) -> bool,
+    is_orphan: impl Fn(Pid, &str) -> bool,
+) {
     let agents = last.programs.into_iter().filter_map(agent);
     for (program, pid) in agents.chain(last.tmux_servers.iter().filter_map(server)) {
+        // Of a run that has stopped there is only what even SIGKILL did not end.
+        if last.phase == Phase::Stopped && !is_left(pid, &program.name) {
+            continue;
+        }
         let is_stopped = program.is_agent() && is_orphan(pid, &program.name);
         let is_adopted = plan.tmux.leftovers == Leftovers::Adopt && !is_stopped;
         let heir = plan.programs.iter_mut().find(|heir| is_adopted && is_heir(heir, &program));
@@ -20,6 +29,24 @@ pub(super) fn settle(plan: &mut Plan, last: Last, is_orphan: impl Fn(Pid, &str) 
             Some(heir) => heir.runs_as = Some(pid),
             None => plan.left.push(program),
         }
+    }
+    stop_before_servers(plan);
+}
+
+/// Whoever is stopped stops before the server that it lives in.
+fn stop_before_servers(plan: &mut Plan) {
+    // What is left comes behind the others.
+    let all = plan.programs.iter().chain(&plan.left).enumerate();
+    let there = all.filter(|(_, program)| program.runs_as.is_some());
+    let servers: Vec<(ProgramId, Socket)> = there
+        .filter_map(|(place, program)| match &program.kind {
+            Kind::TmuxServer(socket) => Some((ProgramId(place), socket.clone())),
+            Kind::Agent(_) | Kind::Process => None,
+        })
+        .collect();
+    for agent in &mut plan.left {
+        let lives_in = |socket: &Socket| agent.session().is_some_and(|session| session.socket == *socket);
+        agent.after = servers.iter().filter(|(_, socket)| lives_in(socket)).map(|(id, _)| *id).collect();
     }
 }
 
@@ -70,7 +97,6 @@ mod tests {
     use super::*;
     use crate::core::budget::Budget;
     use crate::core::plan::Tmux;
-    use crate::record::Phase;
 
     fn left(name: &str, session: Option<&str>) -> LastProgram {
         let session = session.map(str::to_owned);
@@ -92,19 +118,26 @@ mod tests {
             programs: vec![left("old", Some("a")), left("ab", Some("ab"))],
             tmux_servers: vec![TmuxServer { socket: "runinit".to_owned(), pid: Some(6) }],
         };
+        let (yes, no) = (|_: Pid, _: &str| true, |_: Pid, _: &str| false);
         let mut adopts = plan(Leftovers::Adopt);
-        settle(&mut adopts, all(), |_, _| false);
+        settle(&mut adopts, all(), no, no);
         assert_eq!(adopts.programs[0].runs_as, Pid::new(7));
         assert_eq!(
             adopts.left.iter().map(|left| left.name.as_str()).collect::<Vec<_>>(),
             ["ab", "tmux:runinit"]
         );
+        assert_eq!(adopts.left[0].after, [ProgramId(2)], "its server");
         let mut stops = plan(Leftovers::Stop);
-        settle(&mut stops, all(), |_, _| false);
+        settle(&mut stops, all(), no, no);
         assert_eq!((stops.programs[0].runs_as, stops.left.len()), (None, 3));
         let mut finds_orphan = plan(Leftovers::Adopt);
-        settle(&mut finds_orphan, all(), |_, name| name == "old");
+        settle(&mut finds_orphan, all(), no, |_, name| name == "old");
         assert_eq!((finds_orphan.programs[0].runs_as, finds_orphan.left.len()), (None, 3));
+        for (is_left, count) in [(yes as fn(Pid, &str) -> bool, 3), (no, 0)] {
+            let mut after_stop = plan(Leftovers::Stop);
+            settle(&mut after_stop, Last { phase: Phase::Stopped, ..all() }, is_left, no);
+            assert_eq!(after_stop.left.len(), count);
+        }
     }
 
     #[test]
@@ -113,7 +146,8 @@ mod tests {
         let never = LastProgram { pid: None, ..left("never", Some("s")) };
         let process = LastProgram { socket: None, ..left("process", None) };
         let programs = vec![never, process];
-        settle(&mut plan, Last { phase: Phase::Running, programs, tmux_servers: Vec::new() }, |_, _| true);
+        let last = Last { phase: Phase::Running, programs, tmux_servers: Vec::new() };
+        settle(&mut plan, last, |_, _| true, |_, _| true);
         assert!(plan.left.is_empty());
     }
 }

@@ -141,7 +141,8 @@ pub fn run(mut setup: Setup) -> u8 {
         // Before anything is started in tmux: it may be there already.
         crate::logging::start(&setup.log);
         if let Some(last) = setup.recorder.begin() {
-            leftovers::settle(&mut setup.plan, last, |pid, name| marks.is_orphan(pid, name));
+            let is_left = |pid, name: &str| marks.is_left(pid, name);
+            leftovers::settle(&mut setup.plan, last, is_left, |pid, name| marks.is_orphan(pid, name));
         }
     }
     if let Some(log) = &mut setup.termination_log {

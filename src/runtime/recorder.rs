@@ -52,7 +52,7 @@ impl Recorder {
         match made.and_then(|()| RecordFile::lock(path)) {
             Ok(file) => {
                 self.file = Some(file);
-                return killed_run(path);
+                return last_run(path);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 log::error!(
@@ -90,12 +90,16 @@ impl Recorder {
     }
 }
 
+/// One that was stopped has left what even SIGKILL did not end, perhaps.
 #[inline(never)]
-fn killed_run(path: &Path) -> Option<Last> {
+fn last_run(path: &Path) -> Option<Last> {
     let last = record_file::read(path).ok().and_then(|json| record::last(&json))?;
-    if last.phase == Phase::Stopped {
-        return None;
+    if last.phase != Phase::Stopped {
+        log::warn!(
+            "the last run was killed while {}: {} was never finished",
+            last.phase.name(),
+            path.display()
+        );
     }
-    log::warn!("the last run was killed while {}: {} was never finished", last.phase.name(), path.display());
     Some(last)
 }

@@ -97,7 +97,7 @@ impl Runtime {
     /// An agent of a run before this one that has outlived its server, if it is there: tmux knows nothing of it.
     fn take_orphan(&mut self, id: ProgramId) -> Option<Pid> {
         let spec = &self.core.plan().programs[id];
-        let pid = spec.runs_as.filter(|_| spec.is_agent() && self.core.is_left(id))?;
+        let pid = spec.runs_as.filter(|_| spec.is_agent() && self.is_only_to_be_stopped(id))?;
         // First, so that it is still the same when it has been looked at.
         let end = kernel_session::watch(pid).ok()?;
         if !self.marks.is_orphan(pid, &spec.name) {
@@ -105,6 +105,12 @@ impl Runtime {
         }
         self.hold_end(id, Ok(end));
         Some(pid)
+    }
+
+    /// True for one that is not started if it is not there.
+    fn is_only_to_be_stopped(&self, id: ProgramId) -> bool {
+        self.core.shutdown().is_some()
+            || self.core.program(id).is_some_and(|program| program.fate != Fate::Stays)
     }
 
     fn start_anew(&mut self, id: ProgramId) -> Event {
@@ -175,7 +181,10 @@ impl Runtime {
             self.watch_process(id, pid);
             return Event::Spawned(id, Ok(pid));
         }
-        if self.core.program(id).is_some_and(|program| program.fate == Fate::Removed) {
+        if self.is_only_to_be_stopped(id) {
+            if let Some(pid) = self.take_orphan(id) {
+                return Event::Spawned(id, Ok(pid));
+            }
             let message = "is not there any more".to_owned();
             let kind = SpawnFailureKind::NotFound;
             return Event::Spawned(id, Err(SpawnFailure { kind, errno: 0, message }));
@@ -435,13 +444,11 @@ impl Runtime {
         }
     }
 
-    /// A server that a killed run has left may not have had its turn, and no record after this one knows of it. It is only told:
-    /// those who were in it have gone, and nobody waits for a server.
+    /// A server that a killed run has left may not have had its turn, if tmux did not answer in time. It is only told: nobody
+    /// waits for it.
     pub(super) fn end_left_servers(&self) {
-        for (index, spec) in self.core.plan().programs.iter().enumerate() {
-            if let Some(pid) = spec.runs_as
-                && spec.is_server()
-                && self.core.is_left(ProgramId(index))
+        for (_, spec, program) in self.core.programs() {
+            if let (Some(pid), None, true) = (spec.runs_as, program.pid, spec.is_server())
                 && self.marks.is_left(pid, &spec.name)
             {
                 let _ = kill::process(pid, Signal::TERM);
