@@ -699,6 +699,39 @@ fn the_environment_names_the_fleet() -> Tested {
     Ok(running.end_with(3)?)
 }
 
+/// The variables of an image are inherited by everybody in it; without end, a fleet would start itself in itself.
+#[test]
+fn a_runinit_inside_a_program_does_not_take_the_outer_ones_fleet() -> Tested {
+    let stage = Stage::new(Place::Below)?;
+    let runinit_ = env!("CARGO_BIN_EXE_runinit");
+    let inner = "[[program]]\nname = 'inner'\ncommand = ['true']\n";
+    let lasting = "[[program]]\nname = 'lasting'\ncommand = ['sleep', '1000']\n";
+    stage.write("inner.toml", inner, 0o644)?;
+    stage.write("lasting.toml", lasting, 0o644)?;
+    let script = format!(
+        "echo begins; {runinit_} -- echo wrapped; {runinit_}; echo bare $?; {runinit_} -c @dir/inner.toml --control @dir/inner; echo fleet $?; \
+         {runinit_} check > @dir/checked; echo check $?; {runinit_} drill --quiet @dir/lasting.toml > @dir/drilled; \
+         echo drill $?; {runinit_} status > @dir/status; echo status $?"
+    );
+    write(&stage, &format!("[[program]]\nname = 'p'\nshell = \"\"\"{script}\"\"\"\n"))?;
+    let [config, record, control] = ["fleet.toml", "record", "control"].map(|name| stage.path(name));
+    let stage = stage.env("RUNINIT_CONFIG", config).env("RUNINIT_STATE_FILE", record);
+    let mut running = stage.env("RUNINIT_CONTROL", control).start(runinit(&[], &[]))?;
+    running.end_with(0)?;
+    let said = running.stdout();
+    ensure!(
+        said == "begins\nwrapped\nbare 100\nfleet 0\ncheck 0\ndrill 0\nstatus 0\n",
+        "{}",
+        running.explain(&said)
+    );
+    let stderr = running.stderr();
+    ensure!(stderr.contains("RUNINIT_CONFIG does not count"), "{stderr}");
+    ensure!(!stderr.contains("another runinit keeps") && !stderr.contains("listens"), "{stderr}");
+    ensure!(running.text("status").contains("p  "), "{}", running.text("status"));
+    ensure!(running.record()?.program("p")?.number("exit.code")? == 0, "{}", running.text("record"));
+    Ok(())
+}
+
 #[test]
 fn the_file_names_the_records_place_and_the_option_wins() -> Tested {
     let text = "[init]\nstate_file = '@dir/elsewhere'\n".to_owned() + &ending("a", 0, "");

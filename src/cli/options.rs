@@ -7,6 +7,7 @@ use crate::core::budget::Budget;
 use crate::core::forwarding::forwardable;
 use crate::core::plan::Rewrite;
 use crate::core::signal::Signal;
+use crate::os::mark;
 use lexopt::{Arg, Parser};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -55,13 +56,21 @@ pub struct Options {
 /// Tells a fleet that this is a drill. It reaches runinits below it, too, as it should.
 pub const DRILL: &str = "RUNINIT_DRILL";
 
+/// What an image sets is for its runinit. The programs of that get it as it is, and a runinit inside one of them would start
+/// the fleet that it is in once more, and so without end.
+const FOR_THE_OUTER: [&str; 3] = [CONFIG, "RUNINIT_STATE_FILE", "RUNINIT_CONTROL"];
+const CONFIG: &str = "RUNINIT_CONFIG";
+
 const HINT: &str = "put -- before the command: runinit -- sleep 10";
 
 pub(super) fn parse(
     arguments: impl Iterator<Item = OsString>,
     environment: &Environment<'_>,
 ) -> Result<Command, String> {
-    let (mut options, mut parser) = begin(arguments, environment);
+    let is_inside = environment(mark::NAME).is_some_and(|mark| !mark.is_empty());
+    let is_for_outer = |name: &str| is_inside && FOR_THE_OUTER.contains(&name);
+    let own = |name: &str| environment(name).filter(|_| !is_for_outer(name));
+    let (mut options, mut parser) = begin(arguments, &own);
     while let Some(argument) = parser.next().map_err(|e| refused(&e))? {
         match known(argument, &SURFACE[0])? {
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help(&SURFACE[0])),
@@ -73,7 +82,10 @@ pub(super) fn parse(
         }
     }
     if options.command.is_empty() && options.config.is_none() {
-        return Err(format!("nothing to run; {HINT}, or name a fleet with --config FILE"));
+        let is_set = is_inside && environment(CONFIG).is_some_and(|value| !value.is_empty());
+        let why =
+            if is_set { ": inside a program of another runinit RUNINIT_CONFIG does not count" } else { "" };
+        return Err(format!("nothing to run{why}; {HINT}, or name a fleet with --config FILE"));
     }
     Ok(Command::Run(options.complete()?))
 }
@@ -253,7 +265,7 @@ fn from_environment(environment: &Environment<'_>) -> Options {
     let default_grace = std::time::Duration::from_secs(if in_kubernetes { 29 } else { 9 });
     let mut refused = BTreeMap::new();
     Options {
-        config: given("RUNINIT_CONFIG").map(PathBuf::from),
+        config: given(CONFIG).map(PathBuf::from),
         grace: given("RUNINIT_GRACE").and_then(|value| {
             grace(&value, "RUNINIT_GRACE").map_err(|why| refused.insert("grace", why)).ok()
         }),

@@ -13,7 +13,7 @@ use std::io::Read;
 use std::time::SystemTime;
 
 /// The variable.
-const NAME: &str = "RUNINIT_PROGRAM";
+pub const NAME: &str = "RUNINIT_PROGRAM";
 /// The most of an environment that is read: what exec takes (`MAX_ARG_STRLEN` and more, execve(2)).
 const LONGEST_ENVIRONMENT: u64 = 2 << 20;
 
