@@ -95,6 +95,19 @@ s.sendto(b"STATUS=soon\nREADY=1", "\0" + os.environ["NOTIFY_SOCKET"][1:])'"#;
 }
 
 #[test]
+fn a_daemon_speaks_for_the_program_that_it_has_left() -> Tested {
+    let say = r#"import os, socket, time
+# Until nobody is above it who is of the program.
+while open("/proc/%d/comm" % os.getppid()).read() != "runinit\n": time.sleep(0.01)
+open("@dir/said", "a").write("ready\n")
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.sendto(b"READY=1", "\0" + os.environ["NOTIFY_SOCKET"][1:])
+time.sleep(1000)"#;
+    let shell = format!("(setsid python3 -c '{say}' &); exec sleep 1000");
+    Ok(starts_after_ready("{ notify = true }", &shell)?)
+}
+
+#[test]
 fn the_last_word_of_one_that_has_ended_is_heard_before_its_end() -> Tested {
     // More than runinit serves in one round; what they say and their ends come to it at once.
     const COUNT: usize = 8;

@@ -74,6 +74,11 @@ impl Marks {
         environment.or_else(|| self.cgroups.as_ref()?.name_of(process.pid))
     }
 
+    /// The same of a number.
+    pub fn program_of(&self, pid: Pid) -> Option<String> {
+        self.read(&processes::read(pid.number())?)
+    }
+
     /// `None`: none of this run, or its environment is closed to runinit (another user's, without `CAP_SYS_PTRACE`), or it
     /// has overwritten it, as some daemons do for their title.
     fn read_environment(&self, pid: Pid) -> Option<String> {

@@ -101,23 +101,24 @@ pub(super) fn descendants_of(own: Pid) -> Option<Vec<Process>> {
     Some(descendants(own, read_all(own)?))
 }
 
-/// Whether a process belongs to a program: it is in the group of its leader, or descends from it. `None` if it is gone, or
-/// /proc does not tell.
+/// Whether a process belongs to a program: it is in the group of its leader, or descends from it. `None` if it is gone, if
+/// it has ended and nobody is above it who could tell, or if /proc does not tell.
 pub fn belongs_to(own: Pid, pid: Pid, leader: Pid) -> Option<bool> {
     if !is_own_proc(own) {
         return None;
     }
     let mut process = read(pid.number())?;
+    let tells_nothing = process.is_dead() && process.parent == own.number();
     for _ in 0..DEPTH {
         if process.pid == leader || process.pgid == leader.number() {
             return Some(true);
         }
         match read(process.parent) {
             Some(parent) => process = parent,
-            None => return Some(false),
+            None => break,
         }
     }
-    Some(false)
+    (!tells_nothing).then_some(false)
 }
 
 /// What a process does with signals. Like the state, and unlike the command line, it can be read of one that hangs in

@@ -185,17 +185,20 @@ impl Runtime {
         }
     }
 
-    /// Only a program's own processes speak for it: members of its group and descendants of its leader. One that has
-    /// ended since (`systemd-notify`) cannot be looked at; it is believed if it could have ended the program anyway.
+    /// Only a program's own processes speak for it: members of its group, descendants of its leader, and daemons that have left
+    /// both, which its mark or its cgroup tells. One that has ended since (`systemd-notify`) cannot be looked at; it is
+    /// believed if it could have ended the program anyway.
     fn is_from(&self, id: ProgramId, sender: Pid, uid: u32) -> bool {
         let Some(leader) = self.core.program(id).and_then(Program::leader) else { return false };
         if sender == leader {
             return true;
         }
-        processes::belongs_to(self.realm.own(), sender, leader).unwrap_or_else(|| {
-            let identity = &self.core.plan().programs[id].launch.confinement.identity;
-            let user = identity.as_ref().and_then(|identity| identity.user.as_ref());
-            kill::may_end_others(uid) || user.is_some_and(|user| user.uid == uid)
-        })
+        let spec = &self.core.plan().programs[id];
+        let is_daemon = || self.marks.program_of(sender).is_some_and(|program| program == spec.name);
+        if let Some(is_near) = processes::belongs_to(self.realm.own(), sender, leader) {
+            return is_near || is_daemon();
+        }
+        let user = spec.launch.confinement.identity.as_ref().and_then(|identity| identity.user.as_ref());
+        kill::may_end_others(uid) || user.is_some_and(|user| user.uid == uid)
     }
 }
