@@ -31,9 +31,16 @@ pub(super) fn read(value: Value<'_>) -> Option<Output> {
 
 fn size(value: Value<'_>) -> Option<u64> {
     let text = value.text()?;
-    let unit = UNITS.iter().find(|(unit, _)| text.ends_with(unit));
+    // "kB" is how SI writes it.
+    let upper = text.to_ascii_uppercase();
+    let unit = UNITS.iter().find(|(unit, _)| upper.ends_with(unit));
     let (number, factor) =
         unit.map_or((text, 1), |(unit, factor)| (text[..text.len() - unit.len()].trim_end(), *factor));
     let size = number.parse::<u64>().ok().and_then(|n| n.checked_mul(factor)).filter(|&n| n > 0);
-    size.or_else(|| value.refuse(format!("{:?} must be a size such as \"10MB\", not {text:?}", value.key)))
+    size.or_else(|| {
+        value.refuse(format!(
+            "{:?} must be a size in B, KB, MB or GB, such as \"10MB\", not {text:?}",
+            value.key
+        ))
+    })
 }

@@ -415,7 +415,7 @@ fn slips_around_restarts_and_checks_are_told_exactly() {
         ),
         (
             "output = { file = \"l\", max = \"10 parsecs\" }",
-            "4:30: \"max\" must be a size such as \"10MB\", not \"10 parsecs\"",
+            "4:30: \"max\" must be a size in B, KB, MB or GB, such as \"10MB\", not \"10 parsecs\"",
         ),
         ("tmux = { session = \"a.b\" }", "4:20: \"session\" must not hold \".\" or \":\", as \"a.b\" does"),
     ] {
@@ -454,6 +454,7 @@ fn output_goes_where_it_is_told_to() {
         ("\"json\"", Output::Json),
         ("\"null\"", Output::Null),
         ("{ file = \"/l\", max = \"2 KB\", keep = 0 }", file("/l", 2_000, 0)),
+        ("{ file = \"/l\", max = \"50kB\", keep = 0 }", file("/l", 50_000, 0)),
         ("{ file = \"/l\" }", file("/l", 10_000_000, 3)),
     ] {
         let fleet = good(&program(&format!("output = {text}")));
