@@ -55,7 +55,7 @@ const GRACE: Opt = Opt {
     long: Some("grace"),
     value: Some("DURATION"),
     variable: Some("RUNINIT_GRACE"),
-    meaning: "the whole shutdown's time; \"forever\" never kills",
+    meaning: "the whole shutdown's time; \"forever\" has no end, and only a SIGKILL that a \"stop\" asks for is sent",
     default: Some("9s; 29s in Kubernetes"),
     ..PLAIN
 };

@@ -8,7 +8,7 @@ use super::action::{Action, Target};
 use super::budget::{Budget, Moment};
 use super::duration::ms;
 use super::event::Received;
-use super::plan::{End, ProgramId};
+use super::plan::{End, Program, ProgramId, Step};
 use super::process::Pid;
 use super::program::{Fate, State, StoppedBy};
 use super::signal::Signal;
@@ -357,10 +357,13 @@ impl Core {
 
     fn why(&self, shutdown: &Shutdown) -> String {
         let why = self.cause(shutdown);
-        match self.plan.budget.length() {
-            Some(length) => format!("stopping: {why}; grace {}", humantime::format_duration(length)),
-            None => format!("stopping: {why}; nothing is killed, however long it takes"),
+        if let Some(length) = self.plan.budget.length() {
+            return format!("stopping: {why}; grace {}", humantime::format_duration(length));
         }
+        let kills = |spec: &Program| spec.stop.iter().any(Step::is_kill);
+        let is_written = self.programs().any(|(_, spec, _)| kills(spec));
+        let but = if is_written { " but by its own \"stop\"" } else { "" };
+        format!("stopping: {why}; nothing is killed{but}, however long it takes")
     }
 
     /// Who asked, or what happened.
@@ -400,7 +403,7 @@ mod tests {
     use super::*;
     use crate::core::event::GroupState::Alive;
     use crate::core::event::{Event, Sender};
-    use crate::core::plan::{Plan, Program};
+    use crate::core::plan::Plan;
 
     /// A plan that waits for nobody but its main program, if it has one.
     fn leaving(parting: Option<Signal>, programs: Vec<Program>) -> Bench {
@@ -468,6 +471,26 @@ mod tests {
             bench.step(sent(Signal::TERM, 7));
         }
         assert!(bench.core.shutdown().unwrap().now);
+    }
+
+    #[test]
+    fn without_a_budget_it_is_told_whether_somebody_is_killed() {
+        let step = |signal| Step::signal(signal, Duration::from_secs(1));
+        for (stop, expected) in [
+            (vec![step(Signal::TERM)], "; nothing is killed,"),
+            (vec![step(Signal::TERM), step(Signal::KILL)], "; nothing is killed but by its own \"stop\", "),
+        ] {
+            let mut bench = Bench::of(Plan::new(vec![Program { stop, ..program("p") }], Budget::Forever));
+            let mut out = Vec::new();
+            bench.core.step(
+                Event::Signal(Received { signal: Signal::TERM, sender: None }),
+                bench.now,
+                &mut out,
+            );
+            let is_told = |action: &Action| matches!(action, Action::Say(_, text) if text.contains(expected));
+            assert!(out.iter().any(is_told), "{out:?}");
+            bench.at(0);
+        }
     }
 
     #[test]
