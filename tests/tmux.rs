@@ -5,7 +5,7 @@
 
 mod support;
 
-use libc::{SIGCONT, SIGHUP, SIGKILL, SIGSTOP, SIGTERM};
+use libc::{SIGCONT, SIGHUP, SIGINT, SIGKILL, SIGSTOP, SIGTERM};
 use std::process::Command;
 use support::{
     Lateness, Outcome, Place, Process, Record, Running, Stage, Tested, ensure, runinit, send, words,
@@ -744,6 +744,25 @@ fn what_waits_to_be_taken_over_is_stopped_in_its_turn_too() -> Tested {
         "{record:?}"
     );
     ensure!(server.len() == 1, "{record:?}");
+    Ok(())
+}
+
+/// Their server dies with them, and they are nobody's children who could tell how they have ended.
+#[test]
+fn what_was_taken_over_and_is_killed_with_its_server_is_gone_at_once() -> Tested {
+    let deaf = agent("a", "trap \"\" TERM HUP; echo a >> @dir/said; while :; do sleep 0.01; done", "");
+    let second = format!("[tmux]\nleftovers = \"adopt\"\n{deaf}");
+    let mut running = killed(&deaf, "--config @dir/second.toml", &second)?;
+    running.wait_for_line("said", "a")?;
+    wait_for_pids(&running, &["a"])?;
+    kill_first(&running)?;
+    running.wait_for("a to be found", || running.stderr().contains("a: taken over"))?;
+    running.signal(SIGTERM)?;
+    running.wait_for("the stop", || running.stderr().contains("stopping: "))?;
+    running.signal(SIGINT)?;
+    running.end_with(0)?;
+    ensure!(!running.stderr().contains("is still there"), "{}", running.stderr());
+    ensure!(running.record()?.program("a")?.text("stopped_by")? == "SIGKILL", "{}", running.text("record"));
     Ok(())
 }
 

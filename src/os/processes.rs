@@ -232,7 +232,7 @@ fn runs_or_waits_for_vfork(pid: Pid) -> bool {
 }
 
 /// True if the numbers in /proc mean the same processes as here.
-pub(super) fn is_own_proc(own: Pid) -> bool {
+pub fn is_own_proc(own: Pid) -> bool {
     std::fs::read_link("/proc/self").is_ok_and(|link| link == Path::new(&own.to_string()))
 }
 

@@ -303,8 +303,7 @@ impl Runtime {
             Question::TakeBack => Some(Event::Spawned(id, Err(calling::unanswered()))),
             Question::End => {
                 let ended = self.session(id).map(|(_, pane)| tmux::read_end(&answer, pane));
-                // Without a server the pane's process is runinit's own child, and is reaped in a moment.
-                Some(Event::EndTold(id, ended.filter(|_| is_well).unwrap_or(Ended::NotYet)))
+                Some(Event::EndTold(id, ended.filter(|_| is_well).unwrap_or_else(|| self.untold_end(id))))
             }
             Question::Close { .. } => {
                 let history = self.session(id).map_or(0, |(session, _)| session.history);
@@ -325,6 +324,18 @@ impl Runtime {
                 Some(Event::Closed(id, is_closed))
             }
         }
+    }
+
+    /// Without a server the pane's process is runinit's own child, and is reaped in a moment; of one that was taken over nobody
+    /// is left who knew.
+    fn untold_end(&self, id: ProgramId) -> Ended {
+        let own = self.realm.own();
+        let Some((_, pane)) = self.session(id).filter(|_| processes::is_own_proc(own)) else {
+            return Ended::NotYet;
+        };
+        let parent = processes::parent(own, pane.pid);
+        let may_tell = [own, pane.server].map(Pid::number);
+        if parent.is_some_and(|parent| may_tell.contains(&parent)) { Ended::NotYet } else { Ended::Unknown }
     }
 
     fn hear_start(&mut self, id: ProgramId, is_well: bool, answer: &str) -> Result<Pid, SpawnFailure> {
@@ -426,7 +437,7 @@ impl Runtime {
     pub(super) fn probe(&self, id: ProgramId, pgid: Pgid) -> GroupState {
         let spec = &self.core.plan().programs[id];
         // A server that was taken over may be nobody's child who reaps it: its zombie is not there.
-        if spec.is_agent() || spec.is_server() && spec.runs_as.is_some() {
+        if spec.is_agent() || spec.is_server() {
             self.kernel_session(id, pgid).probe()
         } else if self.core.program(id).is_some_and(Program::may_be_zombies) {
             kill::probe_closely(pgid)
