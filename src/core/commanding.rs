@@ -169,13 +169,18 @@ impl Core {
 
     /// Takes a program out of the hands of its policy. What is stopped already, and well, stays what it is.
     fn hold(&mut self, id: ProgramId, hold: Hold, now: Moment) {
-        let program = &mut self.programs[id];
+        let may_be_there = self.may_be_there(id);
+        let program = &self.programs[id];
         match program.state {
             // It stops anyway, and its place may be another's next.
             _ if program.fate == Fate::Removed => return,
             State::Ended if program.readiness == Readiness::Ready => return,
             // It starts as it was to be started again.
             State::Starting { .. } if hold == Hold::Again => return,
+            // What the last run has left is to be stopped all the same.
+            State::Waiting { .. } | State::Ended if hold == Hold::Stopped && may_be_there => {
+                self.look_for(id);
+            }
             State::Waiting { .. } => self.give_up(id),
             State::Ended
             | State::Starting { .. }
@@ -231,6 +236,7 @@ impl Core {
             }
             State::Waiting { not_before, .. } => {
                 *not_before = (*not_before).min(now);
+                program.hold = Hold::Free;
                 forget_restarts(&mut program.restarting);
             }
             // Nothing has been done about it yet: it just goes on.
@@ -254,10 +260,11 @@ impl Core {
         }
     }
 
-    /// False for one that another plan has made something else.
+    /// False for one that another plan makes something else, or has just made the main program: this run is not that yet.
     fn is_main_now(&self, id: ProgramId) -> bool {
         let program = &self.programs[id];
-        program.fate != Fate::Removed && program.successor().unwrap_or(&self.plan.programs[id]).main
+        let stays_so = program.successor().is_none_or(|next| next.main);
+        self.plan.programs[id].main && stays_so && program.fate != Fate::Removed
     }
 
     /// Nothing of it is left: it waits for its turn as if it had never failed.
@@ -687,6 +694,28 @@ mod tests {
             bench.at(1);
             assert_eq!(bench.told_to_stop(), [0]);
         }
+    }
+
+    #[test]
+    fn nobody_comes_back_before_what_one_that_has_ended_came_after() {
+        let once = plan::Program { oneshot: true, after: vec![FIRST], ..program("migrate") };
+        let api = plan::Program { after: vec![ProgramId(1)], ..program("api") };
+        let mut bench = Bench::new(vec![restarted("db"), once, api]);
+        bench.ends(1, 0, GroupState::Empty);
+        bench.ask(Command::Restart(FIRST));
+        bench.ends(2, 0, GroupState::Empty);
+        bench.at(1);
+        assert_eq!((bench.told_to_stop(), bench.program(2).leader()), (vec![2, 0], None));
+        bench.ends(0, 0, GroupState::Empty);
+        bench.at(1);
+        assert!(bench.program(0).leader().is_some() && bench.program(2).leader().is_some());
+        // It is not missed for good by who does not come right after it.
+        bench.ask(Command::Stop(FIRST));
+        bench.ends(2, 0, GroupState::Empty);
+        bench.at(2);
+        bench.ends(0, 0, GroupState::Empty);
+        bench.ask(Command::Start(ProgramId(2)));
+        assert!(bench.program(2).leader().is_some());
     }
 
     #[test]

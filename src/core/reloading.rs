@@ -139,8 +139,11 @@ impl Core {
         // The order is the new plan's at once; everything else when the old program is gone.
         self.come_after(id, spec.after.clone());
         self.note(now, Some(id), "changed");
-        if self.programs[id].is_in_use() || self.may_be_there(id) {
+        if self.programs[id].is_in_use() {
             self.programs[id].fate = Fate::Replaced(Box::new(spec));
+        } else if self.may_be_there(id) {
+            self.programs[id].fate = Fate::Replaced(Box::new(spec));
+            self.look_for(id);
         } else {
             self.install(id, spec, out);
         }
@@ -152,10 +155,14 @@ impl Core {
         self.programs[id].fate = Fate::Removed;
         self.programs[id].hold = Hold::Free;
         self.note(now, Some(id), "removed");
-        if !self.programs[id].is_in_use() && !self.may_be_there(id) {
-            self.give_up(id);
-            out.push(Action::Forget(id));
+        if self.programs[id].is_in_use() {
+            return;
         }
+        if self.may_be_there(id) {
+            return self.look_for(id);
+        }
+        self.give_up(id);
+        out.push(Action::Forget(id));
     }
 
     /// Puts a new program in a place that nothing of the old one uses. What somebody has stopped stays stopped.
@@ -263,8 +270,9 @@ mod tests {
 
     #[test]
     fn a_changed_main_program_that_somebody_stops_is_the_fleet_s_end() {
-        let main = |main| plan::Program { main, ..program("main") };
-        for (before, after, is_end) in [(true, true, true), (true, false, false)] {
+        let on_failure = plan::OnFailure::Shutdown;
+        let main = |main| plan::Program { main, on_failure, ..program("main") };
+        for (before, after, is_end) in [(true, true, true), (true, false, false), (false, true, false)] {
             let mut bench = Bench::new(vec![program("keep"), main(before)]);
             bench.reload(vec![program("keep"), plan::Program { success_codes: vec![0, 7], ..main(after) }]);
             bench.ask(Command::Stop(ProgramId(1)));

@@ -9,6 +9,7 @@ use super::process::Pid;
 use super::program::{Asking, Fate, Hold, State};
 use super::{Core, timeline};
 use log::Level;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Starts in one round of the loop, so that a large fleet's start leaves signals waiting no longer than this.
@@ -27,16 +28,37 @@ const TRIES: u32 = 14;
 impl Core {
     /// True if the program waits for nobody but the clock.
     pub(super) fn may_start(&self, id: ProgramId) -> bool {
-        let is_after = |other: &ProgramId| self.programs[*other].is_ready_for_others();
         if !matches!(self.programs[id].state, State::Waiting { .. }) {
             false
-        } else if self.shutdown.is_some() {
+        } else if self.shutdown.is_some() || self.programs[id].is_to_go() && !self.is_left(id) {
             self.may_be_there(id)
         } else {
-            (self.is_left(id) || self.plan.programs[id].after.iter().all(is_after))
+            (self.is_left(id) || self.is_everybody_ready_before(id))
                 && self.has_no_leftovers_before(id)
                 && self.is_session_free(id)
         }
+    }
+
+    /// What has ended well is ready, but stands for what it came after: if that is just coming back, it is waited for. One that
+    /// is not coming is missed by those alone who come right after it.
+    fn is_everybody_ready_before(&self, id: ProgramId) -> bool {
+        let before = |id: ProgramId| self.plan.programs[id].after.iter().copied();
+        if !before(id).all(|other| self.programs[other].is_ready_for_others()) {
+            return false;
+        }
+        let is_over = |id: &ProgramId| self.programs[*id].state == State::Ended;
+        let mut open: Vec<ProgramId> = before(id).filter(is_over).collect();
+        let mut seen = BTreeSet::new();
+        while let Some(ended) = open.pop() {
+            for other in before(ended).filter(|other| seen.insert(*other)) {
+                let program = &self.programs[other];
+                if !program.is_ready_for_others() && !program.has_no_future() {
+                    return false;
+                }
+                open.extend(Some(other).filter(is_over));
+            }
+        }
+        true
     }
 
     /// True for what a run before this one may have left, and nobody has looked for yet.
@@ -47,11 +69,16 @@ impl Core {
     /// A shutdown has begun: there is no later, and what they come after stops after them. Nobody is started who is not there.
     pub(super) fn look_for_those_who_may_be_there(&mut self) {
         for id in self.ids().filter(|id| self.may_be_there(*id)).collect::<Vec<_>>() {
-            let program = &mut self.programs[id];
-            program.is_in_shutdown = true;
-            if matches!(program.state, State::Waiting { .. } | State::Ended) {
-                program.state = State::Waiting { not_before: Moment::ZERO, tries: 0 };
-            }
+            self.programs[id].is_in_shutdown = true;
+            self.look_for(id);
+        }
+    }
+
+    /// What may be there and is to stop is looked for first, whatever it comes after.
+    pub(super) fn look_for(&mut self, id: ProgramId) {
+        let state = &mut self.programs[id].state;
+        if matches!(state, State::Waiting { .. } | State::Ended) {
+            *state = State::Waiting { not_before: Moment::ZERO, tries: 0 };
         }
     }
 
@@ -125,13 +152,25 @@ impl Core {
         }
         match result {
             Ok(leader) => self.started(id, leader, now, out),
+            // It may be there all the same.
+            Err(failure)
+                if was_sought
+                    && failure.kind.is_passing()
+                    && self.shutdown.is_none()
+                    && tries + 1 < TRIES =>
+            {
+                self.try_again(id, tries, &failure, now, out);
+            }
             Err(_) if self.programs[id].fate != Fate::Stays => {
                 self.give_up(id);
                 self.record_soon(now);
                 self.succeed(id, now, out);
             }
             // Somebody has stopped it while tmux was asked to start it.
-            Err(_) if self.programs[id].hold == Hold::Stopped && !self.plan.programs[id].main => {
+            Err(_)
+                if self.programs[id].hold == Hold::Stopped
+                    && (was_sought || !self.plan.programs[id].main) =>
+            {
                 self.give_up(id);
             }
             // Others wait for it to be over.
@@ -141,15 +180,26 @@ impl Core {
             Err(failure)
                 if failure.kind.is_passing() && tries + 1 < TRIES && self.programs[id].hold == Hold::Free =>
             {
-                let wait = FIRST_RETRY.saturating_mul(1 << tries.min(16)).min(LONGEST_RETRY);
-                self.programs[id].state = State::Waiting { not_before: now + wait, tries: tries + 1 };
-                if tries == 0 {
-                    self.say(Level::Warn, id, format_args!("{}; trying again", failure.message), out);
-                }
+                self.try_again(id, tries, &failure, now, out);
                 // Lost while tmux was asked to start it, perhaps.
                 self.end_if_it_waits_in_vain(id, now, out);
             }
             Err(failure) => self.never_started(id, failure, now, out),
+        }
+    }
+
+    fn try_again(
+        &mut self,
+        id: ProgramId,
+        tries: u32,
+        failure: &SpawnFailure,
+        now: Moment,
+        out: &mut Vec<Action>,
+    ) {
+        let wait = FIRST_RETRY.saturating_mul(1 << tries.min(16)).min(LONGEST_RETRY);
+        self.programs[id].state = State::Waiting { not_before: now + wait, tries: tries + 1 };
+        if tries == 0 {
+            self.say(Level::Warn, id, format_args!("{}; trying again", failure.message), out);
         }
     }
 
@@ -220,7 +270,7 @@ impl Core {
         let mut waiting_for = vec![id];
         while let Some(missing) = waiting_for.pop() {
             for dependent in self.order.dependents(missing).to_vec() {
-                if matches!(self.programs[dependent].state, State::Waiting { .. }) {
+                if self.may_miss_somebody(dependent) {
                     self.give_up_without(dependent, missing, now, out);
                     waiting_for.push(dependent);
                     told.push(dependent);
@@ -239,12 +289,18 @@ impl Core {
     ) -> bool {
         let mut after = self.plan.programs[id].after.iter().copied();
         let Some(lost) = after.find(|before| self.programs[*before].is_lost()) else { return false };
-        if !matches!(self.programs[id].state, State::Waiting { .. }) {
+        if !self.may_miss_somebody(id) {
             return false;
         }
         self.give_up_without(id, lost, now, out);
         self.ended_for_good(id, now, out);
         true
+    }
+
+    /// False for one that is only looked for, to be stopped.
+    fn may_miss_somebody(&self, id: ProgramId) -> bool {
+        let program = &self.programs[id];
+        matches!(program.state, State::Waiting { .. }) && !program.is_to_go()
     }
 
     fn give_up_without(&mut self, id: ProgramId, lost: ProgramId, now: Moment, out: &mut Vec<Action>) {
@@ -384,6 +440,33 @@ mod tests {
             assert_eq!(bench.program(1).state, State::Ended);
             assert_eq!(bench.core.plan().programs[1].runs_as, runs_as);
         }
+    }
+
+    #[test]
+    fn what_is_to_stop_before_it_was_looked_for_is_found_and_stopped_before_its_server() {
+        let mut bench = adopting();
+        bench.ask(crate::core::commanding::Command::Stop(ProgramId(1)));
+        bench.at(0);
+        assert_eq!(bench.told_to_stop(), [1]);
+        assert!(bench.program(1).leader().is_some() && bench.program(0).leader().is_none());
+        closes(&mut bench, 1);
+        closes(&mut bench, 2);
+        assert_eq!((&bench.program(1).state, bench.program(1).hold), (&State::Ended, Hold::Stopped));
+        assert!(bench.program(0).leader().is_some() && bench.told_to_stop().is_empty());
+    }
+
+    #[test]
+    fn what_has_changed_is_looked_for_even_if_it_was_given_up() {
+        let plan = adopting().core.plan().clone();
+        let [server, agent] = [0, 1].map(|place| plan.programs[place].clone());
+        let agent = Program { after: vec![ProgramId(0), ProgramId(2)], ..agent };
+        let bad = Program { oneshot: true, ..program("bad") };
+        let fleet = |agent: &Program| vec![server.clone(), agent.clone(), bad.clone(), program("other")];
+        let mut bench = Bench::of(Plan { programs: fleet(&agent), ..Plan::new(Vec::new(), plan.budget) });
+        bench.ends(2, 1, GroupState::Empty);
+        assert_eq!(bench.program(1).state, State::Ended, "given up");
+        bench.reload(fleet(&Program { success_codes: vec![7], runs_as: None, ..agent }));
+        assert_eq!(bench.told_to_stop(), [1]);
     }
 
     #[test]

@@ -63,17 +63,24 @@ impl Core {
     /// True when nobody has to stop before it in a shutdown. One that is over stands before nobody, and hides nobody who comes
     /// after it.
     pub(super) fn is_its_turn(&self, id: ProgramId) -> bool {
-        self.is_first(id, |program| !program.is_over())
+        self.is_first(id, |core, other| !core.programs[other].is_over())
     }
 
     /// True for a program that is to stop, by hand or by another plan, when nobody who is to stop as well comes after it.
     pub(super) fn is_its_turn_to_go(&self, id: ProgramId) -> bool {
-        self.programs[id].is_to_go() && self.is_first(id, Program::is_going)
+        self.programs[id].is_to_go() && self.is_first(id, Self::is_going)
     }
 
-    fn is_first(&self, id: ProgramId, is_in_the_way: fn(&Program) -> bool) -> bool {
+    fn is_first(&self, id: ProgramId, is_in_the_way: fn(&Self, ProgramId) -> bool) -> bool {
         let mut after = self.stop_order().all_after(id);
-        !after.any(|other| is_in_the_way(&self.programs[other]) && !self.come_after_each_other(id, other))
+        !after.any(|other| is_in_the_way(self, other) && !self.come_after_each_other(id, other))
+    }
+
+    /// True as long as it has not gone: what it comes after stays so long, if that is to go as well.
+    fn is_going(&self, id: ProgramId) -> bool {
+        let program = &self.programs[id];
+        let is_there = program.is_in_use() || self.may_be_there(id);
+        program.is_to_go() && is_there && !program.is_over()
     }
 
     /// True for two of which neither waits for the other: another plan has turned them round, and the later one has been
@@ -104,13 +111,8 @@ impl Core {
 
 impl Program {
     /// True for a program that somebody has asked to stop, or that another plan has taken out or changed.
-    fn is_to_go(&self) -> bool {
+    pub(super) fn is_to_go(&self) -> bool {
         self.hold != Hold::Free || self.fate != Fate::Stays
-    }
-
-    /// True as long as it has not gone: what it comes after stays so long, if that is to go as well.
-    pub(super) fn is_going(&self) -> bool {
-        self.is_to_go() && self.is_in_use() && !self.is_over()
     }
 }
 

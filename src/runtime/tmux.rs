@@ -7,7 +7,7 @@ use crate::core::calling;
 use crate::core::event::{Event, GroupState, SpawnFailure, SpawnFailureKind};
 use crate::core::plan::{Kind, Launch, ProgramId};
 use crate::core::process::{Exit, Pgid, Pid};
-use crate::core::program::{Fate, Program};
+use crate::core::program::{Fate, Hold, Program};
 use crate::core::signal::Signal;
 use crate::os::kernel_session::{self, KernelSession};
 use crate::os::poller::{Interest, Token};
@@ -109,8 +109,8 @@ impl Runtime {
 
     /// True for one that is not started if it is not there.
     fn is_only_to_be_stopped(&self, id: ProgramId) -> bool {
-        self.core.shutdown().is_some()
-            || self.core.program(id).is_some_and(|program| program.fate != Fate::Stays)
+        let is_to_go = |program: &Program| program.fate != Fate::Stays || program.hold == Hold::Stopped;
+        self.core.shutdown().is_some() || self.core.program(id).is_some_and(is_to_go)
     }
 
     fn start_anew(&mut self, id: ProgramId) -> Event {

@@ -156,7 +156,7 @@ fn check_starts_deadline(core: &Core, deadline: Option<Moment>, now: Moment) -> 
         let is_lost = |id: &ProgramId| core.program(*id).is_some_and(Program::is_lost);
         let is_waiting = matches!(program.state, State::Waiting { .. });
         ensure!(!is_waiting || !spec.after.iter().any(is_lost), "{} waits for what is lost", spec.name);
-        let is_ready = spec.after.iter().all(is_ready);
+        let is_ready = spec.after.iter().all(is_ready) && is_nobody_coming_back_before(core, id);
         // Somebody who leaves by a reload is in its tmux session.
         let is_in_the_way = |(other, known, state): (ProgramId, &plan::Program, &Program)| {
             other != id && known.is_in_session_of(spec) && state.is_in_use() && !state.is_over()
@@ -169,6 +169,24 @@ fn check_starts_deadline(core: &Core, deadline: Option<Moment>, now: Moment) -> 
         }
     }
     Ok(())
+}
+
+/// False where what has ended well in between came after somebody who is just coming back.
+fn is_nobody_coming_back_before(core: &Core, id: ProgramId) -> bool {
+    let (mut all, mut next) = (core.plan().programs[id.0].after.clone(), 0);
+    while let Some(&before) = all.get(next) {
+        next += 1;
+        let Some(program) = core.program(before) else { continue };
+        if !program.is_ready_for_others() && !program.has_no_future() {
+            return false;
+        }
+        if program.state == State::Ended {
+            let after = &core.plan().programs[before.0].after;
+            let new: Vec<ProgramId> = after.iter().copied().filter(|id| !all.contains(id)).collect();
+            all.extend(new);
+        }
+    }
+    true
 }
 
 /// Who is to go is being stopped, or somebody else has to go first.
