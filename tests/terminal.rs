@@ -303,6 +303,36 @@ fn a_start_in_the_background_of_a_script_leaves_that_the_terminal() -> Tested {
 }
 
 #[test]
+fn ctrl_c_in_a_script_is_not_about_what_runs_in_its_background() -> Tested {
+    let fleet = r#"
+        [init]
+        state_file = "record.json"
+        [[program]]
+        name = "main"
+        main = true
+        shell = "trap 'echo saved; exit 0' TERM; echo up; while :; do sleep 0.05; done"
+    "#;
+    let program = "sh -c 'trap \"echo saved; exit 0\" TERM; echo up; while :; do sleep 0.05; done'";
+    for start in [format!("./runinit -- {program}"), "./runinit -q --config fleet.toml".to_owned()] {
+        let mut desk = Desk::new()?;
+        desk.write_fleet(fleet)?;
+        let script = format!(
+            "trap 'kill -TERM $pid; wait $pid; echo code $?; exit' INT\n{start} & pid=$!\nwait $pid\n"
+        );
+        std::fs::write(desk.dir.path().join("script"), script).map_err(|e| e.to_string())?;
+        desk.run("sh script", "up\r\n")?;
+        desk.shell.type_in("\x03")?;
+        desk.shell.expect("saved\r\n")?;
+        desk.shell.expect("code 0\r\n")?;
+        desk.is_back()?;
+        if let Ok(record) = std::fs::read_to_string(desk.dir.path().join("record.json")) {
+            ensure!(record.contains("\"name\": \"SIGTERM\""), "the record: {record}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn a_program_in_the_background_prints_without_being_stopped() -> Tested {
     let mut desk = Desk::new()?;
     desk.run("./runinit -v -- sh -c 'echo from behind; exit 7' & wait $!; echo code $?", "code 7")?;

@@ -109,7 +109,7 @@ impl Bench {
     }
 
     pub(super) fn signal(&mut self, signal: Signal) {
-        self.step(Event::Signal(Received { signal, sender: None }));
+        self.step(Event::Signal(Received::from_kernel(signal)));
         self.step(Event::Tick);
     }
 

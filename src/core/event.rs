@@ -107,6 +107,16 @@ pub struct Received {
     pub signal: Signal,
     /// The sender; `None` if it was the kernel itself (Ctrl-C).
     pub sender: Option<Sender>,
+    /// It came in ignored: whoever has started runinit does not want it to end of that.
+    pub is_ignored: bool,
+}
+
+#[cfg(test)]
+impl Received {
+    /// As Ctrl-C sends it.
+    pub(crate) fn from_kernel(signal: Signal) -> Self {
+        Self { signal, sender: None, is_ignored: false }
+    }
 }
 
 /// The process that sent a signal.

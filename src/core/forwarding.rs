@@ -35,7 +35,7 @@ impl Core {
             self.heed_stop(signal, out);
             return;
         }
-        if self.asks_for_the_end(signal) {
+        if self.asks_for_the_end(&received) {
             self.is_settled = false;
             match &mut self.shutdown {
                 None => self.begin_shutdown(Reason::Asked, Some(received), now, out),
@@ -133,10 +133,13 @@ impl Core {
         out.extend(signals.iter().map(|&signal| Action::Signal(id, target, signal)));
     }
 
-    /// At a terminal Ctrl-C is the program's own affair, but not while everything stops.
-    fn asks_for_the_end(&self, signal: Signal) -> bool {
+    /// At a terminal Ctrl-C is the program's own affair, but not while everything stops. Where a shell has started runinit in
+    /// the background of a script, it is never about that.
+    fn asks_for_the_end(&self, received: &Received) -> bool {
+        let signal = received.signal;
         let is_ctrl_c = [Signal::INT, Signal::QUIT].contains(&signal);
-        self.plan.stops_on.contains(&signal) || (is_ctrl_c && self.shutdown.is_some())
+        let is_meant = !received.is_ignored;
+        is_meant && (self.plan.stops_on.contains(&signal) || (is_ctrl_c && self.shutdown.is_some()))
     }
 
     /// SIGCHLD is about runinit's own children; the stop signals of a terminal are job control.
@@ -236,7 +239,7 @@ mod tests {
     /// What comes of a signal: those that are forwarded, and whether runinit stops.
     fn forwarded(bench: &mut Bench, signal: Signal, by_process: bool) -> (Vec<Signal>, bool) {
         let sender = by_process.then_some(Sender { pid: 1, uid: 0, command: None });
-        bench.step(Event::Signal(Received { signal, sender }));
+        bench.step(Event::Signal(Received { signal, sender, is_ignored: false }));
         let asked = bench.asked();
         let signals = asked.iter().filter_map(|action| match action {
             Action::Signal(_, _, signal) => Some(*signal),
@@ -283,6 +286,23 @@ mod tests {
             bench.signal(signal);
             assert!(bench.core.is_now(), "{signal}");
         }
+    }
+
+    #[test]
+    fn what_came_in_ignored_is_handed_on_and_neither_begins_a_shutdown_nor_hastens_it() {
+        let mut bench = Bench::new(vec![program("p")]);
+        let group = bench.program(0).group().map(Target::Group).unwrap();
+        for signal in [Signal::INT, Signal::QUIT] {
+            bench.asked();
+            bench.step(Event::Signal(Received { signal, sender: None, is_ignored: true }));
+            assert_eq!(bench.asked(), [Action::Signal(ProgramId(0), group, signal)]);
+            assert!(bench.core.shutdown().is_none());
+        }
+        bench.signal(Signal::TERM);
+        bench.asked();
+        bench.step(Event::Signal(Received { signal: Signal::INT, sender: None, is_ignored: true }));
+        assert_eq!(bench.asked(), [Action::Signal(ProgramId(0), group, Signal::INT)]);
+        assert!(!bench.core.is_now());
     }
 
     #[test]

@@ -144,7 +144,7 @@ mod tests {
         let web = Program { after: vec![ProgramId(1)], ..program("web") };
         let mut bench = Bench::of(Plan::new(vec![web, program("db")], budget));
         bench.is_alone = false;
-        bench.step(Event::Signal(Received { signal: Signal::TERM, sender: None }));
+        bench.step(Event::Signal(Received::from_kernel(Signal::TERM)));
         bench.asked();
         bench
     }

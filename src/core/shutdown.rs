@@ -369,7 +369,7 @@ impl Core {
     /// Who asked, or what happened.
     pub(super) fn cause(&self, shutdown: &Shutdown) -> String {
         match (shutdown.reason, &shutdown.received) {
-            (Reason::Asked, Some(Received { signal, sender: Some(sender) })) => {
+            (Reason::Asked, Some(Received { signal, sender: Some(sender), .. })) => {
                 let command = sender.command.as_ref().map(|c| format!(" ({c})")).unwrap_or_default();
                 match sender.pid {
                     // kill(2) across PID namespaces: the sender has no number here.
@@ -377,7 +377,9 @@ impl Core {
                     pid => format!("{signal} from pid {pid}{command}"),
                 }
             }
-            (Reason::Asked, Some(Received { signal, sender: None })) => format!("{signal} from the kernel"),
+            (Reason::Asked, Some(Received { signal, sender: None, .. })) => {
+                format!("{signal} from the kernel")
+            }
             (Reason::Asked, None) => "asked to".to_owned(),
             (Reason::MainExited, _) => "the main program has ended".to_owned(),
             (Reason::AllExited, _) => "every program has ended".to_owned(),
@@ -428,7 +430,8 @@ mod tests {
     }
 
     fn sent(signal: Signal, pid: i32) -> Event {
-        Event::Signal(Received { signal, sender: Some(Sender { pid, uid: 0, command: None }) })
+        let sender = Some(Sender { pid, uid: 0, command: None });
+        Event::Signal(Received { signal, sender, is_ignored: false })
     }
 
     #[test]

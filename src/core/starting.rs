@@ -370,7 +370,7 @@ mod tests {
         let mut out = Vec::new();
         core.step(Event::Tick, Moment::ZERO, &mut out);
         assert!(out.contains(&Action::Spawn(ProgramId(0))));
-        let term = Received { signal: Signal::TERM, sender: None };
+        let term = Received::from_kernel(Signal::TERM);
         core.step(Event::Signal(term), Moment::ZERO, &mut out);
         assert!(!out.iter().any(|action| matches!(action, Action::Signal(..))), "nobody is there yet");
         let pid = Pid::new(7).unwrap();
@@ -516,7 +516,7 @@ mod tests {
         let second = Program { after: vec![ProgramId(0)], ready: ready(10), ..program("second") };
         let main = Program { main: true, after: vec![ProgramId(1)], ..program("main") };
         let mut bench = Bench::new(vec![Program { ready: ready(10), ..program("first") }, second, main]);
-        bench.step(Event::Signal(crate::core::event::Received { signal: Signal::HUP, sender: None }));
+        bench.step(Event::Signal(crate::core::event::Received::from_kernel(Signal::HUP)));
         bench.asked();
         bench.at(20);
         let leader = bench.program(2).leader().unwrap();
@@ -530,7 +530,7 @@ mod tests {
         let mut bench =
             Bench::new(vec![Program { main: true, restart, ..program("main") }, program("other")]);
         bench.ends(0, 1, GroupState::Empty);
-        bench.step(Event::Signal(crate::core::event::Received { signal: Signal::HUP, sender: None }));
+        bench.step(Event::Signal(crate::core::event::Received::from_kernel(Signal::HUP)));
         bench.asked();
         bench.at(1_000);
         assert_eq!(bench.asked(), [Action::Spawn(ProgramId(0))]);

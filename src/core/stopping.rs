@@ -385,7 +385,7 @@ mod tests {
         let mut bench = Bench::new(vec![Program { stop, ..program("p") }]);
         bench.is_alone = false;
         bench.asked();
-        bench.step(Event::Signal(crate::core::event::Received { signal: Signal::TERM, sender: None }));
+        bench.step(Event::Signal(crate::core::event::Received::from_kernel(Signal::TERM)));
         bench
     }
 

@@ -65,6 +65,12 @@ pub fn take_over(held: Option<u64>) -> nix::Result<(Signals, Inherited)> {
     Ok((Signals { descriptor }, Inherited { mask, ignore_sigchld, descriptors: None }))
 }
 
+/// True if this signal came in ignored. runinit changes none but SIGCHLD (and SIGPIPE, where it only asks others), so it
+/// still is.
+pub fn is_ignored(signal: Signal) -> bool {
+    raw::is_ignored(signal.number())
+}
+
 /// Whoever writes where nobody reads gets an error and no SIGPIPE. What is started by `std::process` gets its default.
 pub fn ignore_broken_pipes() {
     raw::ignore_sigpipe();

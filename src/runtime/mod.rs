@@ -44,7 +44,7 @@ use crate::os::output::Outputs;
 use crate::os::poller::{Poller, Token};
 use crate::os::realm::Realm;
 use crate::os::reap::{self, Changed, Left};
-use crate::os::signals::{Arrived, Inherited, Signals};
+use crate::os::signals::{self, Arrived, Inherited, Signals};
 use crate::os::terminal::Terminal;
 use crate::os::{inheritance, kill, processes};
 use std::collections::{BTreeMap, VecDeque};
@@ -357,7 +357,9 @@ impl Runtime {
             let command = command.and_then(|pid| processes::command(self.realm.own(), pid));
             Sender { pid, uid, command }
         });
-        Some(Received { signal, sender })
+        // A script's background (POSIX, "Asynchronous Lists"): what is blocked is queued even so.
+        let is_ignored = [Signal::INT, Signal::QUIT].contains(&signal) && signals::is_ignored(signal);
+        Some(Received { signal, sender, is_ignored })
     }
 
     /// Steps the core with an event, and with everything that comes of it.

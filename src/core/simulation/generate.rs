@@ -42,6 +42,7 @@ pub(super) fn scenario(seed: u64) -> Scenario {
         machine: machine(random),
         pace: pace(random),
         no_room: no_room(random),
+        ignores_ctrl_c: random.chance(15),
         patience: Duration::from_secs(40),
         is_cooperative,
     }

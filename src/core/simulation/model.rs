@@ -2,7 +2,7 @@
 
 use crate::core::budget::Moment;
 use crate::core::commanding::Command;
-use crate::core::event::{Event, GroupState, SpawnFailureKind};
+use crate::core::event::{Event, GroupState, Received, SpawnFailureKind};
 use crate::core::plan::TerminalStops;
 use crate::core::plan::{OnFailure, Plan, ProgramId};
 use crate::core::policy::Restart;
@@ -83,7 +83,7 @@ impl Model {
                     }
                 }
             }
-            Event::Signal(received) if asks(around.plan, received.signal, self.reason.is_some()) => {
+            Event::Signal(received) if asks(around.plan, received, self.reason.is_some()) => {
                 self.asked.push(received.signal);
                 self.reason.get_or_insert(Reason::Asked);
             }
@@ -464,9 +464,11 @@ fn dependents_and(id: ProgramId, plan: &Plan) -> Vec<ProgramId> {
 }
 
 /// True for a signal that begins a shutdown, or that is about one that is under way.
-pub(super) fn asks(plan: &Plan, signal: Signal, is_stopping: bool) -> bool {
+pub(super) fn asks(plan: &Plan, received: &Received, is_stopping: bool) -> bool {
+    let signal = received.signal;
     let is_ctrl_c = [Signal::INT, Signal::QUIT].contains(&signal);
-    (plan.stops_on.contains(&signal) || (is_ctrl_c && is_stopping)) && is_heard(plan, signal)
+    let is_about_the_end = plan.stops_on.contains(&signal) || (is_ctrl_c && is_stopping);
+    is_about_the_end && !received.is_ignored && is_heard(plan, signal)
 }
 
 /// False for signals that are runinit's own business, or dropped.

@@ -25,6 +25,8 @@ pub(super) struct Scenario {
     pub(super) pace: Pace,
     /// The system has no room for a process from each first moment to the second.
     pub(super) no_room: Vec<(Moment, Moment)>,
+    /// SIGINT and SIGQUIT came in ignored, as in the background of a script.
+    pub(super) ignores_ctrl_c: bool,
     /// So long after the last event from outside, everything is asked to end; nothing else would end some worlds.
     pub(super) patience: Duration,
     /// Everybody ends soon when asked by the first step of its program.
@@ -77,7 +79,13 @@ impl Scenario {
     /// A signal that begins a shutdown of this plan, if one is left.
     pub(super) fn stop_signal(&self) -> Option<Signal> {
         let plan = &self.plan;
-        plan.stops_on.iter().copied().find(|signal| plan.rewrite.get(signal) != Some(&None))
+        let is_heard = |signal: &Signal| plan.rewrite.get(signal) != Some(&None) && !self.ignores(*signal);
+        plan.stops_on.iter().copied().find(is_heard)
+    }
+
+    /// True for a signal that came in ignored.
+    pub(super) fn ignores(&self, signal: Signal) -> bool {
+        self.ignores_ctrl_c && [Signal::INT, Signal::QUIT].contains(&signal)
     }
 
     /// The waits of all steps of all programs: no shutdown needs more.

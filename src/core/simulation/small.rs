@@ -188,6 +188,7 @@ pub(super) fn scenario(plan: Plan, temper: Temper, is_init: bool) -> Scenario {
         machine: Machine { is_init, is_blind: false, latency: Duration::ZERO, numbers: Numbers::Lowest },
         pace: Pace { late_percent: 0, latest: Duration::ZERO, is_restless: false, batch: 256 },
         no_room: Vec::new(),
+        ignores_ctrl_c: false,
         patience: ms(3000),
         is_cooperative: false,
     }

@@ -80,7 +80,7 @@ fn numbers(program: usize) -> [Option<Pid>; 4] {
 }
 
 fn events(plan: &Plan) -> Vec<Event> {
-    let signal = |signal| Event::Signal(Received { signal, sender: None });
+    let received = |signal, is_ignored| Event::Signal(Received { signal, sender: None, is_ignored });
     let stranger = Other {
         pid: Pid::new(99).expect("a pid"),
         pgid: None,
@@ -100,7 +100,10 @@ fn events(plan: &Plan) -> Vec<Event> {
             ..Remaining::default()
         }),
     ];
-    events.extend([1, 2, 15, 17, 18, 20, 64].into_iter().filter_map(Signal::new).map(signal));
+    events.extend(
+        [1, 2, 15, 17, 18, 20, 64].into_iter().filter_map(Signal::new).map(|signal| received(signal, false)),
+    );
+    events.push(received(Signal::INT, true));
     let mut all = Vec::new();
     for program in 0..plan.programs.len() {
         events.extend(events_of(ProgramId(program)));

@@ -207,7 +207,8 @@ impl World {
         for signal in arrived {
             self.go_on_meanwhile();
             let sender = Some(Sender { pid: 0, uid: 0, command: None });
-            self.handle(Event::Signal(Received { signal, sender }), now)?;
+            let is_ignored = self.scenario.ignores(signal);
+            self.handle(Event::Signal(Received { signal, sender, is_ignored }), now)?;
         }
         for plan in std::mem::take(&mut self.changes) {
             self.handle(Event::Reloaded(Box::new(plan)), now)?;

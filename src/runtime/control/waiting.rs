@@ -427,7 +427,7 @@ mod tests {
         step(&mut core, Event::Spawned(ProgramId(1), Ok(pid)));
         step(&mut core, Event::Asked(Command::Remove(ProgramId(1))));
         let gone = Wait::Gone(ProgramId(1), "x".to_owned());
-        step(&mut core, Event::Signal(Received { signal: Signal::TERM, sender: None }));
+        step(&mut core, Event::Signal(Received::from_kernel(Signal::TERM)));
         assert_eq!(gone.outcome(&core), None);
         step(&mut core, Event::Reaped(vec![Reaped { pid, exit: Exit::Code(0) }]));
         step(&mut core, Event::Group(ProgramId(1), GroupState::Empty));

@@ -97,7 +97,7 @@ impl Rules {
         let Event::Signal(received) = event else { return };
         let plan = core.plan();
         let signal = received.signal;
-        if !is_heard(plan, signal) || asks(plan, signal, self.was_stopping) || self.finished.is_some() {
+        if !is_heard(plan, signal) || asks(plan, received, self.was_stopping) || self.finished.is_some() {
             return;
         }
         for (index, program) in self.before.iter().enumerate() {
