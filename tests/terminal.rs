@@ -263,6 +263,33 @@ fn a_pipeline_stops_as_one_where_a_neighbour_misses_the_terminal() -> Tested {
 }
 
 #[test]
+fn a_neighbour_hears_a_ctrl_z_once() -> Tested {
+    let mut desk = Desk::new()?;
+    // It reads the keyboard, so that its own group is in front, and that of the program no more.
+    let neighbour = "trap 'echo stop >> heard' TSTP; trap 'echo last >> heard' RTMAX; echo $$ > neighbour; \
+                     until test -e go; do sleep 0.05; done; while :; do read -r line < /dev/tty; done";
+    std::fs::write(desk.dir.path().join("neighbour.sh"), neighbour).map_err(|e| e.to_string())?;
+    desk.run("./runinit -- sleep 1000 | bash neighbour.sh", "")?;
+    desk.has_given("sleep")?;
+    let neighbour = desk.pid_in("neighbour")?;
+    desk.touch("go")?;
+    desk.has_given("runinit")?;
+    let job = desk.shell.foreground().ok_or("nobody is in front")?;
+    desk.shell.type_in("\x1a")?;
+    ensure!(
+        until(PATIENCE, || process(job).is_some_and(|process| process.state == 'T')),
+        "runinit does not stop"
+    );
+    // Its number is the highest: what is pending is delivered before it.
+    let last = std::process::Command::new("bash").args(["-c", &format!("kill -RTMAX {neighbour}")]).status();
+    ensure!(last.is_ok_and(|status| status.success()), "the neighbour is gone");
+    let heard = || std::fs::read_to_string(desk.dir.path().join("heard")).unwrap_or_default();
+    ensure!(until(PATIENCE, || heard().ends_with("last\n")), "heard: {:?}", heard());
+    ensure!(heard() == "stop\nlast\n", "heard: {:?}", heard());
+    Ok(())
+}
+
+#[test]
 fn a_start_in_the_background_never_takes_the_terminal() -> Tested {
     let mut desk = Desk::new()?;
     desk.run("./runinit -- sh -c 'echo $$ > pid; exec cat' &", "$ ")?;

@@ -56,11 +56,11 @@ pub enum Action {
     LookForLate,
     /// Stop runinit itself, until it is continued.
     StopSelf,
-    /// Stop runinit and its group as Ctrl-Z would, since this program was stopped so; answered by
+    /// Stop runinit and its group as Ctrl-Z would, or runinit alone, since this program was stopped so; answered by
     /// [`Event::CouldNotStop`](super::event::Event::CouldNotStop) where nobody could continue it, by
     /// [`Event::HasTerminal`](super::event::Event::HasTerminal) where the program only missed the terminal, and else by
     /// [`Event::Resumed`](super::event::Event::Resumed).
-    StopWith(ProgramId, Signal),
+    StopWith(ProgramId, Signal, Stops),
     /// A stop signal of the terminal came to runinit, so to all of its group: its program is to stop as well. If only the
     /// terminal was missed that this program has, the group gets that back instead, and goes on.
     HeedStop(ProgramId, Signal),
@@ -76,6 +76,15 @@ pub enum Action {
     Say(log::Level, String),
     /// Everything is over: write the last record, fsynced, and exit with this code.
     Finish(u8),
+}
+
+/// Who stops with a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stops {
+    /// runinit and its neighbours, who know nothing of it yet.
+    Group,
+    /// runinit alone: the terminal has stopped its neighbours already.
+    Itself,
 }
 
 /// What tmux is asked about a program.

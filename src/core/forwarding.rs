@@ -1,7 +1,7 @@
 //! Where a signal goes.
 
 use super::Core;
-use super::action::{Action, Target};
+use super::action::{Action, Stops, Target};
 use super::budget::Moment;
 use super::event::Received;
 use super::masks::SignalSet;
@@ -32,7 +32,7 @@ impl Core {
             return;
         }
         if !self.is_forwarded(signal) {
-            self.heed_stop(signal, out);
+            self.heed_stop(&received, out);
             return;
         }
         if self.asks_for_the_end(&received) {
@@ -59,6 +59,9 @@ impl Core {
             if self.is_about_to_come(id) {
                 self.programs[id].early.insert(signal);
                 self.say(Level::Debug, id, format_args!("{signal} is kept until it has started"), out);
+            }
+            if signal == Signal::CONT {
+                self.programs[id].stops_with_neighbours = false;
             }
             if signal == Signal::CONT && std::mem::take(&mut self.programs[id].is_stopped) {
                 self.continue_all(id, out);
@@ -94,21 +97,26 @@ impl Core {
         let Some(id) = self.ids().find(|id| self.programs[*id].leader() == Some(pid)) else { return };
         if self.plan.programs[id].launch.foreground {
             self.note(now, Some(id), format!("stopped by {signal}"));
-            out.push(Action::StopWith(id, signal));
+            let is_known = std::mem::take(&mut self.programs[id].stops_with_neighbours);
+            let stops = if is_known { Stops::Itself } else { Stops::Group };
+            out.push(Action::StopWith(id, signal, stops));
         }
     }
 
     /// The terminal's stop signals are job control, and runinit is one job with its program and its neighbours.
-    fn heed_stop(&self, signal: Signal, out: &mut Vec<Action>) {
+    fn heed_stop(&mut self, received: &Received, out: &mut Vec<Action>) {
+        let signal = received.signal;
         let is_in_front = |id: &ProgramId| {
             self.plan.programs[*id].launch.foreground && self.programs[*id].leader().is_some()
         };
-        let in_front = self.ids().find(is_in_front).filter(|_| is_terminal_stop(signal));
-        out.extend(in_front.map(|id| Action::HeedStop(id, signal)));
+        let Some(id) = self.ids().find(is_in_front).filter(|_| is_terminal_stop(signal)) else { return };
+        self.programs[id].stops_with_neighbours = signal == Signal::TSTP && received.sender.is_none();
+        out.push(Action::HeedStop(id, signal));
     }
 
     /// A read or write in the background has stopped all of its group.
-    pub(super) fn on_terminal(&self, id: ProgramId, out: &mut Vec<Action>) {
+    pub(super) fn on_terminal(&mut self, id: ProgramId, out: &mut Vec<Action>) {
+        self.programs[id].stops_with_neighbours = false;
         let target = self.programs[id].group().map(Target::Group);
         out.extend(target.map(|target| Action::Signal(id, target, Signal::CONT)));
     }
@@ -285,6 +293,28 @@ mod tests {
             assert!(!bench.core.is_now());
             bench.signal(signal);
             assert!(bench.core.is_now(), "{signal}");
+        }
+    }
+
+    #[test]
+    fn a_ctrl_z_that_came_to_the_neighbours_too_is_not_sent_to_them_again() {
+        let launch = Launch { foreground: true, ..Launch::default() };
+        let mut bench = Bench::new(vec![Program { launch, ..program("p") }]);
+        let leader = bench.program(0).leader().unwrap();
+        let from = |sender| Event::Signal(Received { signal: Signal::TSTP, sender, is_ignored: false });
+        let somebody = Some(Sender { pid: 7, uid: 0, command: None });
+        for (before, stops) in [
+            (vec![], Stops::Group),
+            (vec![from(None)], Stops::Itself),
+            (vec![], Stops::Group),
+            (vec![from(somebody)], Stops::Group),
+            (vec![from(None), Event::Signal(Received::from_kernel(Signal::CONT))], Stops::Group),
+            (vec![from(None), Event::HasTerminal(ProgramId(0))], Stops::Group),
+        ] {
+            before.into_iter().for_each(|event| bench.step(event));
+            bench.asked();
+            bench.step(Event::Stopped(leader, Signal::TSTP));
+            assert_eq!(bench.asked(), [Action::StopWith(ProgramId(0), Signal::TSTP, stops)]);
         }
     }
 

@@ -229,6 +229,8 @@ pub struct Program {
     pub(super) is_sought: bool,
     /// Ctrl-Z has stopped all of its group, and runinit with it; what continues runinit is for all of it.
     pub(super) is_stopped: bool,
+    /// It was handed a Ctrl-Z that the terminal had sent to all of runinit's group.
+    pub(super) stops_with_neighbours: bool,
 }
 
 /// A question to tmux. Never two at a time about one program.
@@ -380,6 +382,7 @@ impl Program {
             was_given_up_without: false,
             is_sought: false,
             is_stopped: false,
+            stops_with_neighbours: false,
         }
     }
 

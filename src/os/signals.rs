@@ -91,9 +91,18 @@ pub fn continue_group() {
 /// The kernel decides whether that can be: such a signal does nothing in an orphaned group, where nobody could continue
 /// it, nor to PID 1, nor if it was inherited as ignored.
 pub fn stop_as_terminal_does(signal: Signal) -> bool {
+    stop(0, signal)
+}
+
+/// As [`stop_as_terminal_does`], where the others of the group have been stopped by the terminal itself.
+pub fn stop_self_as_terminal_does(signal: Signal) -> bool {
+    stop(std::process::id().cast_signed(), signal)
+}
+
+fn stop(whom: i32, signal: Signal) -> bool {
     let bit = |signal: Signal| 1u64 << (signal.number() - 1);
     // A stop signal takes a pending SIGCONT away (kill(2)), so one that is pending afterwards is what ended the stop.
-    let _ = raw::kill(0, signal.number());
+    let _ = raw::kill(whom, signal.number());
     raw::set_signal_mask(!bit(signal));
     raw::set_signal_mask(u64::MAX);
     raw::pending_signals() & bit(Signal::CONT) != 0

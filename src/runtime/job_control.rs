@@ -1,7 +1,7 @@
 //! Whose the terminal is, and what runinit does when it or its program is stopped there.
 
 use super::Runtime;
-use crate::core::action::Target;
+use crate::core::action::{Stops, Target};
 use crate::core::event::Event;
 use crate::core::plan::ProgramId;
 use crate::core::process::{Exit, Pgid};
@@ -29,7 +29,7 @@ impl Runtime {
         terminal.take_back(program.and_then(Program::group), was_killed);
     }
 
-    pub(super) fn stop_with(&self, id: ProgramId, signal: Signal) -> Option<Event> {
+    pub(super) fn stop_with(&self, id: ProgramId, signal: Signal, stops: Stops) -> Option<Event> {
         // Without a terminal there is no job control: somebody has stopped it on purpose.
         let terminal = self.terminal.as_ref()?;
         let is_in_want = [Signal::TTIN, Signal::TTOU].contains(&signal);
@@ -37,7 +37,12 @@ impl Runtime {
         if is_in_want && self.group(id).is_some_and(|pgid| terminal.give(pgid)) {
             return Some(Event::HasTerminal(id));
         }
-        if !signals::stop_as_terminal_does(if is_in_want { signal } else { Signal::TSTP }) {
+        // Whoever misses the terminal tells all of the group: one of them may have it.
+        let has_stopped = match stops {
+            Stops::Itself if !is_in_want => signals::stop_self_as_terminal_does(Signal::TSTP),
+            _ => signals::stop_as_terminal_does(if is_in_want { signal } else { Signal::TSTP }),
+        };
+        if !has_stopped {
             return Some(Event::CouldNotStop(id, signal));
         }
         terminal.is_the_shells();

@@ -75,7 +75,7 @@ impl Runtime {
                 signals::stop_self();
                 None
             }
-            Action::StopWith(id, signal) => self.stop_with(id, signal),
+            Action::StopWith(id, signal, stops) => self.stop_with(id, signal, stops),
             Action::HeedStop(id, signal) => self.heed_stop(id, signal),
             Action::GiveTerminal => {
                 self.give_terminal();

@@ -57,7 +57,7 @@ impl World {
                 self.stop_self();
                 None
             }
-            Action::StopWith(id, signal) => {
+            Action::StopWith(id, signal, _) => {
                 if self.random.chance(50) {
                     return Some(Event::CouldNotStop(id, signal));
                 }
