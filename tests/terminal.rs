@@ -127,6 +127,42 @@ fn ctrl_c_ends_the_program_and_its_code_is_told() -> Tested {
 }
 
 #[test]
+fn ctrl_c_ends_the_whole_job() -> Tested {
+    let late = "sh -c 'touch up; exec sleep 1000'";
+    for (job, codes) in [
+        (format!("./runinit -- sleep 1000 | {late}"), "130 130"),
+        ("(touch up; sleep 1000; echo late) | ./runinit -- sleep 1000".to_owned(), "130 130"),
+        (format!("./runinit -- sleep 1000 | ./runinit -- {late}"), "130 130"),
+        (format!("./runinit -- sh -c './runinit -- sleep 1000; exit 3' | {late}"), "130 130"),
+        ("./runinit -- sleep 1000 | (trap 'exit 7' INT; touch up; sleep 1000)".to_owned(), "130 7"),
+    ] {
+        let mut desk = Desk::new()?;
+        desk.run(&job, "")?;
+        ensure!(until(PATIENCE, || desk.dir.path().join("up").exists()), "a neighbour is missing: {job}");
+        desk.has_given("sleep")?;
+        desk.shell.type_in("\x03")?;
+        desk.shell.expect("$ ")?;
+        desk.run("echo codes ${PIPESTATUS[*]}", &format!("codes {codes}\r\n"))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_signal_that_somebody_asked_runinit_for_is_not_the_jobs() -> Tested {
+    let mut desk = Desk::new()?;
+    let program = "./runinit -- sh -c 'echo $PPID > job; exec sleep 1000'";
+    desk.run(&format!("{program} | (trap 'echo hea''rd' INT; cat; echo e''nd)"), "")?;
+    desk.has_given("sleep")?;
+    let job = desk.pid_in("job")?;
+    let told = std::process::Command::new("sh").args(["-c", &format!("kill -INT {job}")]).status();
+    ensure!(told.is_ok_and(|status| status.success()), "runinit is gone");
+    desk.shell.expect("end\r\n")?;
+    let screen = desk.shell.everything().to_owned();
+    ensure!(!screen.contains("heard\r\n"), "on the screen: {screen:?}");
+    Ok(())
+}
+
+#[test]
 fn ctrl_z_stops_the_wrapper_with_the_program_and_fg_continues_both() -> Tested {
     let mut desk = Desk::new()?;
     desk.run("./runinit -- cat", "")?;

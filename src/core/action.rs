@@ -64,6 +64,9 @@ pub enum Action {
     /// A stop signal of the terminal came to runinit, so to all of its group: its program is to stop as well. If only the
     /// terminal was missed that this program has, the group gets that back instead, and goes on.
     HeedStop(ProgramId, Signal),
+    /// This signal has ended this program, and nobody asked runinit for it: if the program had the terminal, somebody at the
+    /// keyboard has ended the job, and the rest of runinit's group is to hear it, too.
+    PassOn(ProgramId, Signal),
     /// Give the terminal to the program that is to have it, if runinit's group has it now.
     GiveTerminal,
     /// Take it back from the program that had it, and from its group.

@@ -142,7 +142,7 @@ impl Core {
             Command::Start(id) | Command::Restart(id) => self.start(id, now, out),
             Command::Signal(id, signal) => {
                 self.note(now, Some(id), timeline::sent_by_hand(&signal.to_string()));
-                out.extend(self.target(id).map(|target| Action::Signal(id, target, signal)));
+                self.hand_to(id, signal, out);
             }
             Command::Add(spec) => self.add(*spec, now, out),
             Command::Remove(id) => {

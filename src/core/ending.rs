@@ -124,6 +124,7 @@ impl Core {
                 let is_news = self.is_failure(id) && !self.plan.programs[id].main;
                 let level = if is_news { Level::Warn } else { Level::Info };
                 self.say(level, id, &exit, out);
+                self.pass_on(id, self.programs[id].exit, out);
                 self.decide(id, now, out);
             }
             State::Stopping { leader, .. } | State::Survived { leader, .. } => {

@@ -5,8 +5,9 @@ use super::action::{Action, Stops, Target};
 use super::budget::Moment;
 use super::event::Received;
 use super::masks::SignalSet;
-use super::plan::{Leads, ProgramId, TerminalStops};
-use super::process::Pid;
+use super::plan::{End, Leads, ProgramId, TerminalStops};
+use super::policy::Restart;
+use super::process::{Exit, Pid};
 use super::program::State;
 use super::shutdown::Reason;
 use super::signal::Signal;
@@ -85,7 +86,9 @@ impl Core {
         }
         let stops = &self.plan.stops_on;
         let turned = self.plan.rewrite.keys().chain(spec.signals.keys());
-        let special = [Signal::CHLD, Signal::CONT].into_iter().chain(TERMINAL_STOPS);
+        // Of these two it is kept in mind that they were sent.
+        let special = [Signal::CHLD, Signal::CONT, Signal::INT, Signal::QUIT];
+        let special = special.into_iter().chain(TERMINAL_STOPS);
         let special = special.chain(self.plan.reload_on).chain(stops.iter().chain(turned).copied());
         let signals = special.fold(SignalSet::ALL, SignalSet::without);
         self.target(ProgramId(0)).map(|target| ShortWay { target, signals })
@@ -145,9 +148,8 @@ impl Core {
     /// the background of a script, it is never about that.
     fn asks_for_the_end(&self, received: &Received) -> bool {
         let signal = received.signal;
-        let is_ctrl_c = [Signal::INT, Signal::QUIT].contains(&signal);
         let is_meant = !received.is_ignored;
-        is_meant && (self.plan.stops_on.contains(&signal) || (is_ctrl_c && self.shutdown.is_some()))
+        is_meant && (self.plan.stops_on.contains(&signal) || (is_ctrl_c(signal) && self.shutdown.is_some()))
     }
 
     /// SIGCHLD is about runinit's own children; the stop signals of a terminal are job control.
@@ -178,9 +180,28 @@ impl Core {
         }
     }
 
-    pub(super) fn forward_to(&self, id: ProgramId, signal: Signal, out: &mut Vec<Action>) {
-        if let (Some(target), Some(signal)) = (self.target(id), self.rewritten_for(id, signal)) {
-            out.push(Action::Signal(id, target, signal));
+    pub(super) fn forward_to(&mut self, id: ProgramId, signal: Signal, out: &mut Vec<Action>) {
+        if let Some(signal) = self.rewritten_for(id, signal) {
+            self.hand_to(id, signal, out);
+        }
+    }
+
+    /// As it is.
+    pub(super) fn hand_to(&mut self, id: ProgramId, signal: Signal, out: &mut Vec<Action>) {
+        let Some(target) = self.target(id) else { return };
+        self.programs[id].was_interrupted |= is_ctrl_c(signal);
+        out.push(Action::Signal(id, target, signal));
+    }
+
+    /// At the terminal Ctrl-C reaches the program in front alone, and without runinit it had reached the whole job: a pipeline,
+    /// `make -j`, a script. Ctrl-Z is handed back to that in the same way. Other inits leave it at that; and what is started
+    /// again is not over.
+    pub(super) fn pass_on(&self, id: ProgramId, exit: Option<Exit>, out: &mut Vec<Action>) {
+        let Some(Exit::Signal(signal)) = exit.filter(|_| !self.programs[id].was_interrupted) else { return };
+        let spec = &self.plan.programs[id];
+        let is_over = spec.restart == Restart::Never && self.plan.end == End::Sweep;
+        if is_ctrl_c(signal) && spec.launch.foreground && is_over {
+            out.push(Action::PassOn(id, signal));
         }
     }
 
@@ -220,6 +241,11 @@ pub fn forwardable(signal: Signal) -> Result<Signal, String> {
     Err(format!("{signal} is never forwarded: {why}"))
 }
 
+/// True for what a terminal sends at Ctrl-C and Ctrl-\.
+fn is_ctrl_c(signal: Signal) -> bool {
+    [Signal::INT, Signal::QUIT].contains(&signal)
+}
+
 fn is_terminal_stop(signal: Signal) -> bool {
     TERMINAL_STOPS.contains(&signal)
 }
@@ -229,7 +255,7 @@ mod tests {
     use super::super::bench::{Bench, program};
     use super::*;
     use crate::core::budget::Budget;
-    use crate::core::event::{Event, Sender};
+    use crate::core::event::{Event, Reaped, Sender};
     use crate::core::plan::{Launch, Plan, Program, Rewrite};
     use std::time::Duration;
 
@@ -297,6 +323,40 @@ mod tests {
     }
 
     #[test]
+    fn a_ctrl_c_that_ends_the_program_in_front_is_passed_on_unless_runinit_has_sent_it() {
+        let hup = Signal::new(1).unwrap();
+        let usr1 = Signal::new(10).unwrap();
+        for (before, exit, is_passed) in [
+            (None, Exit::Signal(Signal::INT), true),
+            (None, Exit::Signal(Signal::QUIT), true),
+            (Some(hup), Exit::Signal(Signal::INT), true),
+            (None, Exit::Signal(Signal::TERM), false),
+            (None, Exit::Code(130), false),
+            (Some(Signal::INT), Exit::Signal(Signal::INT), false),
+            (Some(usr1), Exit::Signal(Signal::INT), false),
+            (Some(Signal::TERM), Exit::Signal(Signal::INT), false),
+        ] {
+            let launch = Launch { foreground: true, ..Launch::default() };
+            let main = Program { main: true, launch, ..program("p") };
+            let plan = Plan::new(vec![main], Budget::Forever);
+            let rewrite: Rewrite = [(usr1, Some(Signal::INT))].into();
+            let mut bench = Bench::of(Plan { stops_on: vec![Signal::TERM], rewrite, ..plan });
+            if let Some(signal) = before {
+                bench.signal(signal);
+            }
+            bench.asked();
+            let pid = bench.program(0).leader().unwrap();
+            bench.step(Event::Reaped(vec![Reaped { pid, exit }]));
+            let asked = bench.asked();
+            let place = |is_it: fn(&Action) -> bool| asked.iter().position(is_it);
+            let passed = place(|action| matches!(action, Action::PassOn(..)));
+            assert_eq!(passed.is_some(), is_passed, "{before:?} {exit}: {asked:?}");
+            // While it is still known whose the terminal was.
+            assert!(passed.is_none_or(|at| Some(at) < place(|action| *action == Action::TakeTerminal)));
+        }
+    }
+
+    #[test]
     fn a_ctrl_z_that_came_to_the_neighbours_too_is_not_sent_to_them_again() {
         let launch = Launch { foreground: true, ..Launch::default() };
         let mut bench = Bench::new(vec![Program { launch, ..program("p") }]);
@@ -311,7 +371,9 @@ mod tests {
             (vec![from(None), Event::Signal(Received::from_kernel(Signal::CONT))], Stops::Group),
             (vec![from(None), Event::HasTerminal(ProgramId(0))], Stops::Group),
         ] {
-            before.into_iter().for_each(|event| bench.step(event));
+            for event in before {
+                bench.step(event);
+            }
             bench.asked();
             bench.step(Event::Stopped(leader, Signal::TSTP));
             assert_eq!(bench.asked(), [Action::StopWith(ProgramId(0), Signal::TSTP, stops)]);

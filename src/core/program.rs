@@ -229,6 +229,8 @@ pub struct Program {
     pub(super) is_sought: bool,
     /// Ctrl-Z has stopped all of its group, and runinit with it; what continues runinit is for all of it.
     pub(super) is_stopped: bool,
+    /// runinit has sent it SIGINT or SIGQUIT: if it dies of that, it is not the terminal's doing.
+    pub(super) was_interrupted: bool,
     /// It was handed a Ctrl-Z that the terminal had sent to all of runinit's group.
     pub(super) stops_with_neighbours: bool,
 }
@@ -382,6 +384,7 @@ impl Program {
             was_given_up_without: false,
             is_sought: false,
             is_stopped: false,
+            was_interrupted: false,
             stops_with_neighbours: false,
         }
     }

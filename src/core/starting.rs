@@ -217,6 +217,7 @@ impl Core {
         program.taken.clear();
         program.masks = None;
         program.status = None;
+        program.was_interrupted = false;
         program.asking = Asking::default();
         program.watchdog = None;
         self.children.insert(leader, Child::Leader(id));

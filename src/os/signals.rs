@@ -81,9 +81,9 @@ pub fn stop_self() {
     let _ = raw::kill(std::process::id().cast_signed(), Signal::STOP.number());
 }
 
-/// Continues this process's whole group.
-pub fn continue_group() {
-    let _ = raw::kill(0, Signal::CONT.number());
+/// Signals this process's whole group. It hears the signal itself, as one of its own.
+pub fn signal_group(signal: Signal) {
+    let _ = raw::kill(0, signal.number());
 }
 
 /// Stops this process and its group by a stop signal of the terminal, and returns true when it is continued.

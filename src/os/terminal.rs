@@ -43,6 +43,11 @@ impl Terminal {
         tcgetpgrp(&self.descriptor) == Ok(getpgrp())
     }
 
+    /// True while this group has it from runinit, also if it has just ended there.
+    pub fn is_given_to(&self, pgid: Pgid) -> bool {
+        self.given.get() && tcgetpgrp(&self.descriptor).is_ok_and(|front| front.as_raw() == pgid.number())
+    }
+
     /// For a program that starts and puts itself into the foreground.
     pub fn to_give(&self) -> Option<BorrowedFd<'_>> {
         (self.is_for_start && self.is_ours()).then(|| {

@@ -54,11 +54,21 @@ impl Runtime {
         if signal != Signal::TSTP {
             terminal.take_back(Some(pgid), false);
             if terminal.is_ours() {
-                signals::continue_group();
+                signals::signal_group(Signal::CONT);
                 return None;
             }
         }
         self.signal(id, Target::Group(pgid), Signal::TSTP)
+    }
+
+    pub(super) fn pass_on(&self, id: ProgramId, signal: Signal) {
+        let (Some(terminal), Some(pgid)) = (&self.terminal, self.group(id)) else { return };
+        // runinit's group was in front when that program got the terminal, so that the keyboard speaks to all of it.
+        if terminal.is_given_to(pgid) {
+            self.take_terminal();
+            log::debug!("{signal} goes on to the rest of this job");
+            signals::signal_group(signal);
+        }
     }
 
     fn group(&self, id: ProgramId) -> Option<Pgid> {

@@ -342,7 +342,9 @@ impl Runtime {
         if self.is_own(arrived) {
             match (signal, &mut self.narrator) {
                 // A write to a pipe without a reader or beyond RLIMIT_FSIZE; it has failed, and that was heard.
-                (Signal::PIPE | Signal::XFSZ, _) | (Signal::HUP | Signal::CONT, None) => return None,
+                // The other two are Ctrl-C, passed on to all of the group.
+                (Signal::PIPE | Signal::XFSZ | Signal::INT | Signal::QUIT, _)
+                | (Signal::HUP | Signal::CONT, None) => return None,
                 // The kernel's farewell from a terminal that was given up.
                 (Signal::HUP | Signal::CONT, Some(narrator)) => {
                     narrator.left_terminal(signal);

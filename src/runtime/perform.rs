@@ -77,6 +77,10 @@ impl Runtime {
             }
             Action::StopWith(id, signal, stops) => self.stop_with(id, signal, stops),
             Action::HeedStop(id, signal) => self.heed_stop(id, signal),
+            Action::PassOn(id, signal) => {
+                self.pass_on(id, signal);
+                None
+            }
             Action::GiveTerminal => {
                 self.give_terminal();
                 None

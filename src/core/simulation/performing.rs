@@ -71,6 +71,7 @@ impl World {
             Action::HangUp(..)
             | Action::Reload
             | Action::HeedStop(..)
+            | Action::PassOn(..)
             | Action::GiveTerminal
             | Action::TakeTerminal
             | Action::Forget(_)

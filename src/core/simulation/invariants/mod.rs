@@ -71,6 +71,8 @@ pub(super) struct Rules {
     early: BTreeMap<ProgramId, BTreeSet<Signal>>,
     /// Programs whose last signal went to their leader alone.
     told_alone: BTreeSet<ProgramId>,
+    /// They have been sent SIGINT or SIGQUIT in this run.
+    interrupted: BTreeSet<ProgramId>,
     /// What each run was started after.
     ran_after: BTreeMap<ProgramId, Vec<ProgramId>>,
     /// How long each program's step may last, since it asked for more time.
@@ -135,6 +137,7 @@ impl Rules {
             was_stopping: false,
             early: BTreeMap::new(),
             told_alone: BTreeSet::new(),
+            interrupted: BTreeSet::new(),
             ran_after: BTreeMap::new(),
             extended: BTreeMap::new(),
             finished: None,
@@ -179,6 +182,7 @@ impl Rules {
         self.check_inspections(core, actions)?;
         self.check_half_time(core, now, actions)?;
         self.check_signals(event, core, actions)?;
+        self.check_ctrl_c(event, core, actions)?;
         self.check_checks(event, core, now, actions)?;
         self.check_record(core, now, actions)
     }

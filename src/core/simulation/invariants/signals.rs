@@ -7,9 +7,9 @@ use super::{Rules, Verdict, ensure};
 use crate::core::Core;
 use crate::core::action::{Action, Target};
 use crate::core::commanding::Command;
-use crate::core::event::{Event, GroupState};
+use crate::core::event::{Event, GroupState, Reaped};
 use crate::core::plan::{self, End, ProgramId};
-use crate::core::process::Pid;
+use crate::core::process::{Exit, Pid};
 use crate::core::program::{Program, State, StoppedBy};
 use crate::core::signal::Signal;
 use crate::core::simulation::model::{asks, is_heard};
@@ -41,6 +41,33 @@ impl Rules {
             reasons.swap_remove(found);
         }
         ensure!(reasons.is_empty(), "not sent: {reasons:?}");
+        Ok(())
+    }
+
+    /// What is passed on has ended a program at the terminal, and runinit has not sent it.
+    pub(super) fn check_ctrl_c(&mut self, event: &Event, core: &Core, actions: &[Action]) -> Verdict {
+        const CTRL_C: [Signal; 2] = [Signal::INT, Signal::QUIT];
+        if let Event::Spawned(id, Ok(_)) = event {
+            self.interrupted.remove(id);
+        }
+        for action in actions {
+            match *action {
+                Action::Signal(id, _, signal) if CTRL_C.contains(&signal) => _ = self.interrupted.insert(id),
+                Action::PassOn(id, signal) => {
+                    let leader = self.before[id.0].leader();
+                    let is_end =
+                        |child: &Reaped| Some(child.pid) == leader && child.exit == Exit::Signal(signal);
+                    let has_ended = matches!(event, Event::Reaped(reaped) if reaped.iter().any(is_end));
+                    let is_in_front = core.plan().programs[id.0].launch.foreground;
+                    let is_terminals = CTRL_C.contains(&signal) && !self.interrupted.contains(&id);
+                    ensure!(
+                        has_ended && is_in_front && is_terminals,
+                        "{action:?} is not the terminal's doing"
+                    );
+                }
+                _ => {}
+            }
+        }
         Ok(())
     }
 
