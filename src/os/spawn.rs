@@ -19,6 +19,10 @@ use std::ptr;
 /// Where commands are looked for when PATH is not set (confstr(3), `_CS_PATH`).
 const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
 
+/// execve(2) would say ENAMETOOLONG of one that is longer (PATH_MAX, with a NUL), and the search would end there: glibc's
+/// execvp(3) passes it over.
+const LONGEST_DIRECTORY: usize = libc::PATH_MAX as usize;
+
 /// What a program is given besides its own launch.
 #[derive(Clone, Copy, Debug)]
 pub struct Surroundings<'a> {
@@ -207,7 +211,9 @@ fn candidates(command: &OsStr, path: Option<OsString>) -> Result<Vec<CString>, s
         b"" => CString::new(command),
         directory => CString::new([directory, b"/", command].concat()),
     };
-    path.split(|&byte| byte == b':').map(in_directory).collect()
+    let directories =
+        path.split(|&byte| byte == b':').filter(|directory| directory.len() < LONGEST_DIRECTORY);
+    directories.map(in_directory).collect()
 }
 
 fn pointers(strings: &[CString], first: &[*const c_char]) -> Vec<*const c_char> {
@@ -229,5 +235,9 @@ mod tests {
         assert_eq!(paths("ls", None), ["/bin/ls", "/usr/bin/ls"]);
         assert_eq!(paths("./ls", Some("/a")), ["./ls"]);
         assert_eq!(paths("", Some("/a")), [""]);
+        let [longest, longer] = [4095, 4096].map(|length| format!("/{}", "a".repeat(length - 1)));
+        assert_eq!(paths("ls", Some(&format!("{longer}:/b"))), ["/b/ls"]);
+        assert_eq!(paths("ls", Some(&longest)), [format!("{longest}/ls")]);
+        assert_eq!(paths("ls", Some(&longer)), [""; 0]);
     }
 }
