@@ -164,6 +164,12 @@ fn what_is_no_option_is_named() -> Tested {
         (&["--grace"], "--grace"),
         (&["--state-file"], "--state-file"),
         (&["--single-child=yes"], "--single-child"),
+        (&["--help=yes"], "--help"),
+        (&["--version=yes"], "--version"),
+        (&["check", "--help=yes"], "--help"),
+        (&["explain", "--help=yes"], "--help"),
+        (&["drill", "--help=yes"], "--help"),
+        (&["status", "--help=yes"], "--help"),
     ] {
         refused(options, &["sh", "-c", "echo started"], &[word])?;
     }

@@ -1,7 +1,7 @@
 //! The subcommands that ask a runinit that runs.
 
 use super::Command;
-use super::options::{Environment, path, refused};
+use super::options::{Environment, only, path, refused};
 use super::surface::subcommand;
 use crate::config::signal_named;
 use crate::control::protocol::{Request, Target};
@@ -70,7 +70,7 @@ fn read(name: &str, arguments: impl Iterator<Item = OsString>) -> Result<Option<
     let mut parser = Parser::from_args(arguments[..dashes].iter().cloned());
     while let Some(argument) = parser.next().map_err(|e| refused(&e))? {
         let option = match argument {
-            Arg::Short('h') | Arg::Long("help") => return Ok(None),
+            Arg::Short('h') | Arg::Long("help") => return only(&mut parser, None),
             Arg::Value(word) => {
                 given.words.push(text(&word)?);
                 continue;

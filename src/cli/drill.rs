@@ -1,6 +1,6 @@
 //! The words of `runinit drill`.
 
-use super::options::{known, path, refused, unknown};
+use super::options::{known, only, path, refused, unknown};
 use super::surface::subcommand;
 use super::{Command, Environment, Options};
 use crate::core::duration;
@@ -34,7 +34,9 @@ pub(super) fn parse(
     let mut file = None;
     while let Some(argument) = parser.next().map_err(|e| refused(&e))? {
         match known(argument, subcommand("drill"))? {
-            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help(subcommand("drill"))),
+            Arg::Short('h') | Arg::Long("help") => {
+                return only(&mut parser, Command::Help(subcommand("drill")));
+            }
             Arg::Long("quiet") => drill.quiet = true,
             Arg::Long("svg") => {
                 drill.svg = Some(path(parser.value().map_err(|e| refused(&e))?, "--svg")?);

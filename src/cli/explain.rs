@@ -1,6 +1,6 @@
 //! The words of `runinit explain`.
 
-use super::options::{known, path, refused, unknown};
+use super::options::{known, only, path, refused, unknown};
 use super::surface::subcommand;
 use super::{Command, Environment};
 use crate::config::{self, MainCommand, Reading};
@@ -57,7 +57,9 @@ pub(super) fn parse(
     let mut parser = Parser::from_args(arguments);
     while let Some(argument) = parser.next().map_err(|e| refused(&e))? {
         match known(argument, subcommand("explain"))? {
-            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help(subcommand("explain"))),
+            Arg::Short('h') | Arg::Long("help") => {
+                return only(&mut parser, Command::Help(subcommand("explain")));
+            }
             Arg::Short('c') | Arg::Long("config") => {
                 explain.config = Some(path(parser.value().map_err(|e| refused(&e))?, "--config")?);
             }

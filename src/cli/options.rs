@@ -73,8 +73,8 @@ pub(super) fn parse(
     let (mut options, mut parser) = begin(arguments, &own);
     while let Some(argument) = parser.next().map_err(|e| refused(&e))? {
         match known(argument, &SURFACE[0])? {
-            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help(&SURFACE[0])),
-            Arg::Short('V') | Arg::Long("version") => return Ok(Command::Version),
+            Arg::Short('h') | Arg::Long("help") => return only(&mut parser, Command::Help(&SURFACE[0])),
+            Arg::Short('V') | Arg::Long("version") => return only(&mut parser, Command::Version),
             Arg::Value(word) => {
                 return Err(format!("{:?} is no subcommand; {HINT}", word.display().to_string()));
             }
@@ -98,7 +98,9 @@ pub(super) fn parse_check(
     let mut file = None;
     while let Some(argument) = parser.next().map_err(|e| refused(&e))? {
         match known(argument, subcommand("check"))? {
-            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help(subcommand("check"))),
+            Arg::Short('h') | Arg::Long("help") => {
+                return only(&mut parser, Command::Help(subcommand("check")));
+            }
             Arg::Value(word) => take_file(&mut file, word)?,
             argument => options.take(&argument.into_owned_name(), &mut parser)?,
         }
@@ -136,7 +138,9 @@ pub(super) fn parse_hygiene(
             return Ok(Command::Clean(Cleaning::Errand));
         }
         match known(argument, subcommand("hygiene"))? {
-            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help(subcommand("hygiene"))),
+            Arg::Short('h') | Arg::Long("help") => {
+                return only(&mut parser, Command::Help(subcommand("hygiene")));
+            }
             Arg::Long("control") => return Err(unknown("--control")),
             Arg::Long("dry-run") => is_dry = true,
             Arg::Value(word) => take_file(&mut file, word)?,
@@ -177,6 +181,11 @@ pub(super) fn begin(
 
 pub(super) fn refused(error: &lexopt::Error) -> String {
     format!("{error}; see runinit --help")
+}
+
+/// What an option asks for that ends the reading, once it is known that nothing was given to it (`--help=1`).
+pub(super) fn only<T>(parser: &mut Parser, asked: T) -> Result<T, String> {
+    parser.next().map(|_| asked).map_err(|e| refused(&e))
 }
 
 /// The argument, if the table of the surface has it: an option that is not told of is none.
