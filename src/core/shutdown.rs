@@ -288,6 +288,7 @@ impl Core {
         sweep.close(&mut shutdown.strays, now);
         let took = format_ms(now.saturating_sub(shutdown.began));
         let survivors = sweep.others.len();
+        let leaves_unseen = sweep.leaves_unseen();
         for id in self.ids() {
             self.cut_call(id, out);
         }
@@ -301,6 +302,10 @@ impl Core {
             let pid = self.plan.programs[id].runs_as.map_or(0, Pid::number);
             let text = format_args!("is left by the last run, and could not be looked for (pid {pid})");
             self.say(Level::Warn, id, text, out);
+        }
+        if leaves_unseen {
+            self.tell(Level::Warn, timeline::UNSEEN, out);
+            self.note(now, None, timeline::UNSEEN);
         }
         let (level, left) = match survivors {
             0 => (Level::Info, String::new()),

@@ -112,6 +112,11 @@ impl Sweep {
         }
     }
 
+    /// Somebody is left, and nobody knows who.
+    pub(super) fn leaves_unseen(&self) -> bool {
+        self.blind && !self.alone
+    }
+
     pub(super) fn close(&mut self, strays: &mut Strays, now: Moment) {
         self.look_at = None;
         if self.alone {
@@ -374,6 +379,19 @@ mod tests {
         assert_eq!(bench.looks, looks);
         bench.at(200);
         assert_eq!(bench.looks, looks + 1);
+    }
+
+    #[test]
+    fn that_somebody_is_left_is_told_even_if_nobody_knows_who() {
+        for blind in [true, false] {
+            let (mut bench, _) = bench(7);
+            bench.at(9_000);
+            bench.asked();
+            bench.step(Event::Looked(Look { blind, ..Look::default() }));
+            assert!(bench.core.is_finished());
+            let is_told = bench.core.timeline().entries().any(|entry| entry.event == timeline::UNSEEN);
+            assert_eq!(is_told, blind, "a zombie that nobody has reaped is nobody");
+        }
     }
 
     #[test]

@@ -15,6 +15,8 @@ const LIMIT: usize = 1000;
 pub const SHUTDOWN: &str = "shutdown";
 /// It is over.
 pub const STOPPED: &str = "stopped";
+/// Somebody is left, and /proc does not tell who.
+pub const UNSEEN: &str = "processes are left that cannot be seen";
 /// Somebody has asked for it a second time.
 pub const SECOND_SIGNAL: &str = "a second signal: now";
 /// A program could not be started.

@@ -18,7 +18,17 @@ pub fn make_room_for(programs: usize) -> Option<(u64, u64)> {
     if wanted <= NO_QUESTION {
         return None;
     }
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok().filter(|(soft, _)| *soft < wanted)?;
+    make_room(wanted)
+}
+
+/// Makes all the room that there may be, as none was left.
+pub fn make_all_room() -> Option<(u64, u64)> {
+    make_room(u64::MAX)
+}
+
+fn make_room(wanted: u64) -> Option<(u64, u64)> {
+    let (soft, hard) =
+        getrlimit(Resource::RLIMIT_NOFILE).ok().filter(|(soft, hard)| *soft < wanted.min(*hard))?;
     // More than the system's limit (EPERM), then: as good as it gets.
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard).ok()?;
     Some((soft, hard))

@@ -50,8 +50,8 @@ pub(super) fn look_with(realm: &Realm, programs: impl FnOnce(&[Process]) -> Vec<
     }
     let alone = false;
     let Some(ours) = ours(realm) else { return Look { alone, blind: true, others: Vec::new() } };
-    // Somebody is there, and nobody is shown (hidepid, proc(5)).
-    let blind = ours.is_empty() && realm.own().number() == 1;
+    // Somebody is there, and nobody is shown (hidepid, proc(5)), or can be read (EMFILE).
+    let blind = ours.is_empty();
     let programs = programs(&ours);
     let others = ours.into_iter().zip(programs).filter(|(process, _)| !process.is_dead());
     let others: Vec<Other> = others.map(|(process, program)| process.into_other(program)).collect();

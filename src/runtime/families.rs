@@ -12,7 +12,15 @@ use std::fs::File;
 
 impl Runtime {
     /// Who is left besides runinit, and who of them belongs to a program.
-    pub(super) fn look(&self) -> Look {
+    pub(super) fn look(&mut self) -> Look {
+        let look = self.look_once();
+        if !look.blind || !self.make_room_to_look() {
+            return look;
+        }
+        self.look_once()
+    }
+
+    fn look_once(&self) -> Look {
         if !self.core.plan().marks_programs {
             return processes::look(&self.realm);
         }

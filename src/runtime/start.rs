@@ -17,6 +17,13 @@ impl Runtime {
         self.inherited.descriptors = self.inherited.descriptors.or(came_in);
     }
 
+    /// Reading /proc takes a descriptor or two (EMFILE). False: there was no room to be made.
+    pub(super) fn make_room_to_look(&mut self) -> bool {
+        let came_in = descriptors::make_all_room();
+        self.inherited.descriptors = self.inherited.descriptors.or(came_in);
+        came_in.is_some()
+    }
+
     pub(super) fn spawn(&mut self, id: ProgramId) -> Result<Pid, SpawnFailure> {
         let output = self.open_output(id)?;
         let voice = self
