@@ -2,6 +2,8 @@
 
 mod support;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::ffi::OsString;
 use std::path::Path;
 use support::pty::Pty;
@@ -73,6 +75,13 @@ impl Desk {
         std::fs::write(self.dir.path().join(file), "").map_err(|e| e.to_string())
     }
 
+    /// Something has been written to this file.
+    fn waits_for(&self, file: &str) -> Result<(), String> {
+        let path = self.dir.path().join(file);
+        let is_there = until(PATIENCE, || std::fs::read(&path).is_ok_and(|text| !text.is_empty()));
+        if is_there { Ok(()) } else { Err(format!("nothing was written to {file}")) }
+    }
+
     fn pid_in(&self, file: &str) -> Result<i32, String> {
         let path = self.dir.path().join(file);
         let mut pid = None;
@@ -126,22 +135,28 @@ fn ctrl_c_ends_the_program_and_its_code_is_told() -> Tested {
     Ok(())
 }
 
+/// A command that starts when there is a file of this name.
+fn after(file: &str, command: &str) -> String {
+    format!("(until test -s {file}; do sleep 0.05; done; exec {command})")
+}
+
 #[test]
 fn ctrl_c_ends_the_whole_job() -> Tested {
-    let late = "sh -c 'touch up; exec sleep 1000'";
+    let last = "sh -c 'echo > up; exec sleep 1000'";
+    let sleep = after("up", "./runinit -- sleep 1000");
     for (job, codes) in [
-        (format!("./runinit -- sleep 1000 | {late}"), "130 130"),
-        ("(touch up; sleep 1000; echo late) | ./runinit -- sleep 1000".to_owned(), "130 130"),
-        (format!("./runinit -- sleep 1000 | ./runinit -- {late}"), "130 130"),
-        (format!("./runinit -- sh -c './runinit -- sleep 1000; exit 3' | {late}"), "130 130"),
-        ("./runinit -- sleep 1000 | (trap 'exit 7' INT; touch up; sleep 1000)".to_owned(), "130 7"),
+        (format!("./runinit -- sleep 1000 | {last}"), "130 130"),
+        (format!("(echo > up; sleep 1000; echo late) | {sleep}"), "130 130"),
+        (format!("./runinit -- {last} | {sleep}"), "130 130"),
+        (format!("./runinit -- sh -c './runinit -- sleep 1000; exit 3' | {last}"), "130 130"),
+        ("./runinit -- sleep 1000 | ./probe hear -o up --end 2 --code 7".to_owned(), "130 7"),
     ] {
         let mut desk = Desk::new()?;
         desk.run(&job, "")?;
-        ensure!(until(PATIENCE, || desk.dir.path().join("up").exists()), "a neighbour is missing: {job}");
+        desk.waits_for("up")?;
         desk.has_given("sleep")?;
         desk.shell.type_in("\x03")?;
-        desk.shell.expect("$ ")?;
+        desk.shell.expect("$ ").map_err(|why| format!("{job}: {why}"))?;
         desk.run("echo codes ${PIPESTATUS[*]}", &format!("codes {codes}\r\n"))?;
     }
     Ok(())
@@ -154,8 +169,7 @@ fn a_signal_that_somebody_asked_runinit_for_is_not_the_jobs() -> Tested {
     desk.run(&format!("{program} | (trap 'echo hea''rd' INT; cat; echo e''nd)"), "")?;
     desk.has_given("sleep")?;
     let job = desk.pid_in("job")?;
-    let told = std::process::Command::new("sh").args(["-c", &format!("kill -INT {job}")]).status();
-    ensure!(told.is_ok_and(|status| status.success()), "runinit is gone");
+    kill(Pid::from_raw(job), Signal::SIGINT).map_err(|errno| format!("runinit: {errno}"))?;
     desk.shell.expect("end\r\n")?;
     let screen = desk.shell.everything().to_owned();
     ensure!(!screen.contains("heard\r\n"), "on the screen: {screen:?}");
@@ -299,29 +313,59 @@ fn a_pipeline_stops_as_one_where_a_neighbour_misses_the_terminal() -> Tested {
 }
 
 #[test]
+fn a_pipeline_of_several_runinits_hands_the_terminal_to_whoever_reads() -> Tested {
+    const OTHERS: usize = 5;
+    let script = "echo > up-last; until test -e go; do sleep 0.05; done; read x < /dev/tty; echo got $x; exec sleep 1000";
+    let first = "./runinit -- sh -c 'echo > first; exec tail -f /dev/null'";
+    // Between them are those who neither have it nor want it.
+    let others: Vec<_> = (0..OTHERS)
+        .map(|n| after("first", &format!("./runinit -- sh -c 'echo > up-{n}; exec cat'")))
+        .collect();
+    for last in ["./runinit -- sh last", "sh last"] {
+        let mut desk = Desk::new()?;
+        std::fs::write(desk.dir.path().join("last"), script).map_err(|e| e.to_string())?;
+        desk.run(&format!("{first} | {} | {}", others.join(" | "), after("first", last)), "")?;
+        desk.has_given("tail")?;
+        (0..OTHERS).try_for_each(|n| desk.waits_for(&format!("up-{n}")))?;
+        desk.waits_for("up-last")?;
+        desk.touch("go")?;
+        desk.has_given(if last == "sh last" { "runinit" } else { "sh" })?;
+        desk.shell.type_in("something\n")?;
+        desk.shell.expect("got something\r\n")?;
+        let screen = desk.shell.everything().to_owned();
+        ensure!(!screen.contains("Stopped"), "on the screen: {screen:?}");
+        desk.shell.type_in("\x03")?;
+        desk.is_back()?;
+    }
+    Ok(())
+}
+
+#[test]
 fn a_neighbour_hears_a_ctrl_z_once() -> Tested {
     let mut desk = Desk::new()?;
     // It reads the keyboard, so that its own group is in front, and that of the program no more.
-    let neighbour = "trap 'echo stop >> heard' TSTP; trap 'echo last >> heard' RTMAX; echo $$ > neighbour; \
-                     until test -e go; do sleep 0.05; done; while :; do read -r line < /dev/tty; done";
-    std::fs::write(desk.dir.path().join("neighbour.sh"), neighbour).map_err(|e| e.to_string())?;
-    desk.run("./runinit -- sleep 1000 | bash neighbour.sh", "")?;
+    let neighbour = "until test -e go; do sleep 0.05; done; read x < /dev/tty; exec ./probe hear -o heard";
+    std::fs::write(desk.dir.path().join("neighbour"), neighbour).map_err(|e| e.to_string())?;
+    desk.run("./runinit -- sleep 1000 | sh neighbour", "")?;
     desk.has_given("sleep")?;
-    let neighbour = desk.pid_in("neighbour")?;
     desk.touch("go")?;
     desk.has_given("runinit")?;
     let job = desk.shell.foreground().ok_or("nobody is in front")?;
+    desk.shell.type_in("something\n")?;
+    let heard = || std::fs::read_to_string(desk.dir.path().join("heard")).unwrap_or_default();
+    ensure!(until(PATIENCE, || heard().ends_with('\n')), "the neighbour does not read");
+    let ready = heard();
+    let neighbour =
+        ready.trim_start_matches("ready ").trim().parse().map_err(|_| format!("heard: {ready:?}"))?;
     desk.shell.type_in("\x1a")?;
     ensure!(
         until(PATIENCE, || process(job).is_some_and(|process| process.state == 'T')),
         "runinit does not stop"
     );
-    // Its number is the highest: what is pending is delivered before it.
-    let last = std::process::Command::new("bash").args(["-c", &format!("kill -RTMAX {neighbour}")]).status();
-    ensure!(last.is_ok_and(|status| status.success()), "the neighbour is gone");
-    let heard = || std::fs::read_to_string(desk.dir.path().join("heard")).unwrap_or_default();
-    ensure!(until(PATIENCE, || heard().ends_with("last\n")), "heard: {:?}", heard());
-    ensure!(heard() == "stop\nlast\n", "heard: {:?}", heard());
+    // Its number is higher, so that a stop that has come is heard before it.
+    kill(Pid::from_raw(neighbour), Signal::SIGURG).map_err(|errno| format!("the neighbour: {errno}"))?;
+    let is_all = until(PATIENCE, || heard().ends_with("\n23\n"));
+    ensure!(is_all && heard() == format!("{ready}20\n23\n"), "heard: {:?}", heard());
     Ok(())
 }
 

@@ -109,13 +109,15 @@ pub struct Received {
     pub sender: Option<Sender>,
     /// It came in ignored: whoever has started runinit does not want it to end of that.
     pub is_ignored: bool,
+    /// A process of runinit's own group has sent it.
+    pub is_neighbours: bool,
 }
 
 #[cfg(test)]
 impl Received {
     /// As Ctrl-C sends it.
     pub(crate) fn from_kernel(signal: Signal) -> Self {
-        Self { signal, sender: None, is_ignored: false }
+        Self { signal, sender: None, is_ignored: false, is_neighbours: false }
     }
 }
 

@@ -50,8 +50,10 @@ impl Core {
             if let Some(shutdown) = &mut self.shutdown {
                 shutdown.settle_doubt(&received);
             }
+            // Another runinit has taken the terminal for whoever reads, and its SIGCONT is no `fg`.
+            let is_for_another = received.is_neighbours && !self.programs.iter().any(|p| p.is_stopped);
             // First: a program that goes on in the background and reads is stopped at once again (SIGTTIN).
-            out.push(Action::GiveTerminal);
+            out.extend((!is_for_another).then_some(Action::GiveTerminal));
         }
         for id in self.ids() {
             if self.has_heard(id, received.sender.is_none()) || self.plan.programs[id].is_server() {
@@ -273,7 +275,7 @@ mod tests {
     /// What comes of a signal: those that are forwarded, and whether runinit stops.
     fn forwarded(bench: &mut Bench, signal: Signal, by_process: bool) -> (Vec<Signal>, bool) {
         let sender = by_process.then_some(Sender { pid: 1, uid: 0, command: None });
-        bench.step(Event::Signal(Received { signal, sender, is_ignored: false }));
+        bench.step(Event::Signal(Received { sender, ..Received::from_kernel(signal) }));
         let asked = bench.asked();
         let signals = asked.iter().filter_map(|action| match action {
             Action::Signal(_, _, signal) => Some(*signal),
@@ -361,7 +363,7 @@ mod tests {
         let launch = Launch { foreground: true, ..Launch::default() };
         let mut bench = Bench::new(vec![Program { launch, ..program("p") }]);
         let leader = bench.program(0).leader().unwrap();
-        let from = |sender| Event::Signal(Received { signal: Signal::TSTP, sender, is_ignored: false });
+        let from = |sender| Event::Signal(Received { sender, ..Received::from_kernel(Signal::TSTP) });
         let somebody = Some(Sender { pid: 7, uid: 0, command: None });
         for (before, stops) in [
             (vec![], Stops::Group),
@@ -381,18 +383,36 @@ mod tests {
     }
 
     #[test]
+    fn the_terminal_goes_to_the_program_at_fg_and_not_when_a_neighbour_has_been_given_it() {
+        let launch = Launch { foreground: true, ..Launch::default() };
+        let mut bench = Bench::new(vec![Program { launch, ..program("p") }]);
+        for (is_neighbours, is_stopped, is_given) in
+            [(false, false, true), (true, false, false), (true, true, true), (true, false, false)]
+        {
+            if is_stopped {
+                bench.step(Event::Resumed(ProgramId(0)));
+            }
+            bench.asked();
+            bench.step(Event::Signal(Received { is_neighbours, ..Received::from_kernel(Signal::CONT) }));
+            let asked = bench.asked();
+            assert_eq!(asked.contains(&Action::GiveTerminal), is_given, "{is_neighbours} {is_stopped}");
+            assert!(asked.iter().any(|action| matches!(action, Action::Signal(_, _, Signal::CONT))));
+        }
+    }
+
+    #[test]
     fn what_came_in_ignored_is_handed_on_and_neither_begins_a_shutdown_nor_hastens_it() {
         let mut bench = Bench::new(vec![program("p")]);
         let group = bench.program(0).group().map(Target::Group).unwrap();
         for signal in [Signal::INT, Signal::QUIT] {
             bench.asked();
-            bench.step(Event::Signal(Received { signal, sender: None, is_ignored: true }));
+            bench.step(Event::Signal(Received { is_ignored: true, ..Received::from_kernel(signal) }));
             assert_eq!(bench.asked(), [Action::Signal(ProgramId(0), group, signal)]);
             assert!(bench.core.shutdown().is_none());
         }
         bench.signal(Signal::TERM);
         bench.asked();
-        bench.step(Event::Signal(Received { signal: Signal::INT, sender: None, is_ignored: true }));
+        bench.step(Event::Signal(Received { is_ignored: true, ..Received::from_kernel(Signal::INT) }));
         assert_eq!(bench.asked(), [Action::Signal(ProgramId(0), group, Signal::INT)]);
         assert!(!bench.core.is_now());
     }

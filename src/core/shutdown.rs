@@ -436,7 +436,7 @@ mod tests {
 
     fn sent(signal: Signal, pid: i32) -> Event {
         let sender = Some(Sender { pid, uid: 0, command: None });
-        Event::Signal(Received { signal, sender, is_ignored: false })
+        Event::Signal(Received { sender, ..Received::from_kernel(signal) })
     }
 
     #[test]

@@ -19,7 +19,7 @@ use std::ptr;
 /// Where commands are looked for when PATH is not set (confstr(3), `_CS_PATH`).
 const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
 
-/// execve(2) would say ENAMETOOLONG of one that is longer (PATH_MAX, with a NUL), and the search would end there: glibc's
+/// execve(2) would say ENAMETOOLONG of one that is longer (`PATH_MAX`, with a NUL), and the search would end there: glibc's
 /// execvp(3) passes it over.
 const LONGEST_DIRECTORY: usize = libc::PATH_MAX as usize;
 

@@ -1,12 +1,12 @@
 //! The controlling terminal and its foreground group.
 
-use super::raw;
-use crate::core::process::Pgid;
+use super::{processes, raw};
+use crate::core::process::{self, Pgid};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
-use nix::unistd::{Pid, getpgrp, isatty, tcgetpgrp, tcsetpgrp};
+use nix::unistd::{Pid, getpgid, getpgrp, isatty, tcgetpgrp, tcsetpgrp};
 use std::cell::{Cell, RefCell};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -99,10 +99,30 @@ impl Terminal {
         }
     }
 
+    /// Takes it for runinit's own group from the program of another runinit there: a pipeline is one job, and whoever of it
+    /// reads is to have it.
+    pub fn take_from_neighbour(&self) {
+        if self.is_neighbours() {
+            let _ = tcsetpgrp(&self.descriptor, getpgrp());
+        }
+    }
+
+    /// Without /proc it is nobody's.
+    fn is_neighbours(&self) -> bool {
+        let front = tcgetpgrp(&self.descriptor).ok().and_then(|front| process::Pid::new(front.as_raw()));
+        let parent = front.zip(processes::own()).and_then(|(leader, own)| processes::parent(own, leader));
+        parent.is_some_and(|parent| parent > 0 && is_in_own_group(parent))
+    }
+
     /// The shell that has stopped this job has taken the terminal for itself.
     pub fn is_the_shells(&self) {
         self.given.set(false);
     }
+}
+
+/// True for a process of runinit's own group: one of the same job.
+pub fn is_in_own_group(pid: i32) -> bool {
+    getpgid(Some(Pid::from_raw(pid))) == Ok(getpgrp())
 }
 
 /// True for the group of somebody who has ended in the foreground. 0 is a group in a PID namespace that cannot be seen.

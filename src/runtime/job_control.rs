@@ -33,9 +33,12 @@ impl Runtime {
         // Without a terminal there is no job control: somebody has stopped it on purpose.
         let terminal = self.terminal.as_ref()?;
         let is_in_want = [Signal::TTIN, Signal::TTOU].contains(&signal);
-        // `fg` gives the terminal to runinit's group, and tells nobody if that runs already.
-        if is_in_want && self.group(id).is_some_and(|pgid| terminal.give(pgid)) {
-            return Some(Event::HasTerminal(id));
+        if is_in_want {
+            terminal.take_from_neighbour();
+            // `fg` gives the terminal to runinit's group, and tells nobody if that runs already.
+            if self.group(id).is_some_and(|pgid| terminal.give(pgid)) {
+                return Some(Event::HasTerminal(id));
+            }
         }
         // Whoever misses the terminal tells all of the group: one of them may have it.
         let has_stopped = match stops {
@@ -53,6 +56,7 @@ impl Runtime {
         let (terminal, pgid) = (self.terminal.as_ref()?, self.group(id)?);
         if signal != Signal::TSTP {
             terminal.take_back(Some(pgid), false);
+            terminal.take_from_neighbour();
             if terminal.is_ours() {
                 signals::signal_group(Signal::CONT);
                 return None;

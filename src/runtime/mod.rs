@@ -45,7 +45,7 @@ use crate::os::poller::{Poller, Token};
 use crate::os::realm::Realm;
 use crate::os::reap::{self, Changed, Left};
 use crate::os::signals::{self, Arrived, Inherited, Signals};
-use crate::os::terminal::Terminal;
+use crate::os::terminal::{self, Terminal};
 use crate::os::{inheritance, kill, processes};
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::OwnedFd;
@@ -353,6 +353,8 @@ impl Runtime {
                 _ => {}
             }
         }
+        let is_neighbours = signal == Signal::CONT
+            && sender.is_some_and(|(pid, _)| pid > 0 && terminal::is_in_own_group(pid));
         let is_told = [Signal::TERM, Signal::INT, Signal::QUIT].contains(&signal);
         let sender = sender.map(|(pid, uid)| {
             let command = Pid::new(pid).filter(|_| is_told);
@@ -361,7 +363,7 @@ impl Runtime {
         });
         // A script's background (POSIX, "Asynchronous Lists"): what is blocked is queued even so.
         let is_ignored = [Signal::INT, Signal::QUIT].contains(&signal) && signals::is_ignored(signal);
-        Some(Received { signal, sender, is_ignored })
+        Some(Received { signal, sender, is_ignored, is_neighbours })
     }
 
     /// Steps the core with an event, and with everything that comes of it.

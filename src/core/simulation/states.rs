@@ -80,7 +80,8 @@ fn numbers(program: usize) -> [Option<Pid>; 4] {
 }
 
 fn events(plan: &Plan) -> Vec<Event> {
-    let received = |signal, is_ignored| Event::Signal(Received { signal, sender: None, is_ignored });
+    let received =
+        |signal, is_ignored| Event::Signal(Received { is_ignored, ..Received::from_kernel(signal) });
     let stranger = Other {
         pid: Pid::new(99).expect("a pid"),
         pgid: None,

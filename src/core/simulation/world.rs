@@ -208,7 +208,7 @@ impl World {
             self.go_on_meanwhile();
             let sender = Some(Sender { pid: 0, uid: 0, command: None });
             let is_ignored = self.scenario.ignores(signal);
-            self.handle(Event::Signal(Received { signal, sender, is_ignored }), now)?;
+            self.handle(Event::Signal(Received { signal, sender, is_ignored, is_neighbours: false }), now)?;
         }
         for plan in std::mem::take(&mut self.changes) {
             self.handle(Event::Reloaded(Box::new(plan)), now)?;
