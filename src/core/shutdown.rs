@@ -490,11 +490,7 @@ mod tests {
         ] {
             let mut bench = Bench::of(Plan::new(vec![Program { stop, ..program("p") }], Budget::Forever));
             let mut out = Vec::new();
-            bench.core.step(
-                Event::Signal(Received { signal: Signal::TERM, sender: None }),
-                bench.now,
-                &mut out,
-            );
+            bench.core.step(Event::Signal(Received::from_kernel(Signal::TERM)), bench.now, &mut out);
             let is_told = |action: &Action| matches!(action, Action::Say(_, text) if text.contains(expected));
             assert!(out.iter().any(is_told), "{out:?}");
             bench.at(0);

@@ -428,11 +428,7 @@ mod tests {
         for (kind, runs_as) in [(NotFound, None), (NoRoom, pid(103))] {
             let mut bench = adopting();
             let mut out = Vec::new();
-            bench.core.step(
-                Event::Signal(Received { signal: Signal::TERM, sender: None }),
-                bench.now,
-                &mut out,
-            );
+            bench.core.step(Event::Signal(Received::from_kernel(Signal::TERM)), bench.now, &mut out);
             bench.core.step(Event::Tick, bench.now, &mut out);
             bench.core.step(Event::Spawned(ProgramId(0), Ok(Pid::new(102).unwrap())), bench.now, &mut out);
             assert!(out.contains(&Action::Spawn(ProgramId(1))), "{out:?}");
