@@ -709,12 +709,44 @@ mod tests {
         bench.ends(0, 0, GroupState::Empty);
         bench.at(1);
         assert!(bench.program(0).leader().is_some() && bench.program(2).leader().is_some());
+        // As long as that is not ready, too.
+        let notify = crate::core::policy::ReadyBy::Notify;
+        let ready = crate::core::policy::Ready { by: notify, timeout: Duration::from_secs(5) };
+        bench.core.plan.programs[FIRST].ready = Some(ready);
+        bench.ask(Command::Restart(FIRST));
+        bench.ends(2, 0, GroupState::Empty);
+        bench.ends(0, 0, GroupState::Alive);
+        bench.at(2);
+        assert_eq!(bench.program(2).leader(), None);
+        bench.step(Event::Group(FIRST, GroupState::Empty));
+        bench.at(3);
+        assert!(bench.program(0).leader().is_some() && bench.program(2).leader().is_none());
+        bench.step(Event::Notified(FIRST, crate::core::event::Notice::Ready));
+        bench.at(4);
+        assert!(bench.program(2).leader().is_some());
         // It is not missed for good by who does not come right after it.
         bench.ask(Command::Stop(FIRST));
         bench.ends(2, 0, GroupState::Empty);
-        bench.at(2);
+        bench.at(5);
         bench.ends(0, 0, GroupState::Empty);
         bench.ask(Command::Start(ProgramId(2)));
+        assert!(bench.program(2).leader().is_some());
+    }
+
+    #[test]
+    fn nobody_waits_for_one_that_waits_for_what_somebody_has_stopped() {
+        let once = plan::Program { oneshot: true, after: vec![FIRST], ..program("migrate") };
+        let web = plan::Program { after: vec![ProgramId(1)], ..restarted("web") };
+        let mut bench = Bench::new(vec![program("db"), once.clone(), web.clone(), program("x")]);
+        bench.ends(1, 0, GroupState::Empty);
+        bench.ask(Command::Stop(ProgramId(3)));
+        bench.ends(3, 0, GroupState::Empty);
+        let db = plan::Program { after: vec![ProgramId(3)], ..program("db") };
+        bench.reload(vec![db, once, web, program("x")]);
+        bench.ends(0, 0, GroupState::Empty);
+        assert!(matches!(bench.program(0).state, State::Waiting { .. }));
+        bench.ends(2, 1, GroupState::Empty);
+        bench.at(60_000);
         assert!(bench.program(2).leader().is_some());
     }
 

@@ -481,6 +481,12 @@ impl Program {
         self.leader().is_none() && !is_to_start && !is_to_follow
     }
 
+    /// True for one that starts, is not ready yet, or is to be started when it has ended.
+    pub(super) fn is_coming(&self) -> bool {
+        let has_future = self.hold == Hold::Again || !self.has_no_future();
+        has_future && self.hold != Hold::Stopped && !matches!(self.state, State::Survived { .. })
+    }
+
     /// True when it will not come back and was not ready, so that nobody can come after it. What it has left behind may still
     /// be there.
     pub(super) fn is_lost(&self) -> bool {

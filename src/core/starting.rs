@@ -43,19 +43,22 @@ impl Core {
     /// is not coming is missed by those alone who come right after it.
     fn is_everybody_ready_before(&self, id: ProgramId) -> bool {
         let before = |id: ProgramId| self.plan.programs[id].after.iter().copied();
-        if !before(id).all(|other| self.programs[other].is_ready_for_others()) {
+        let is_ready = |id: ProgramId| self.programs[id].is_ready_for_others();
+        if !before(id).all(is_ready) {
             return false;
         }
         let is_over = |id: &ProgramId| self.programs[*id].state == State::Ended;
         let mut open: Vec<ProgramId> = before(id).filter(is_over).collect();
         let mut seen = BTreeSet::new();
-        while let Some(ended) = open.pop() {
-            for other in before(ended).filter(|other| seen.insert(*other)) {
-                let program = &self.programs[other];
-                if !program.is_ready_for_others() && !program.has_no_future() {
+        while let Some(known) = open.pop() {
+            for other in before(known).filter(|other| seen.insert(*other)) {
+                let waits_for_others = matches!(self.programs[other].state, State::Waiting { .. })
+                    && !before(other).all(is_ready);
+                if is_ready(other) && is_over(&other) || waits_for_others {
+                    open.push(other);
+                } else if !is_ready(other) && self.programs[other].is_coming() {
                     return false;
                 }
-                open.extend(Some(other).filter(is_over));
             }
         }
         true

@@ -91,8 +91,12 @@ impl Runtime {
         let Target { program: name, wait } = target;
         let id = self.find(name)?;
         let is_there = |id: &ProgramId| self.core.program(*id).is_some_and(|p| p.state != State::Ended);
-        let all: Vec<ProgramId> = self.core.dependents_first(id).into_iter().filter(is_there).collect();
+        let with = self.core.dependents_first(id);
+        let before: Vec<ProgramId> = with.iter().copied().filter(is_there).collect();
         self.command(Command::Stop(id), now)?;
+        // What the last run has left is looked for now.
+        let is_there = |id: &ProgramId| self.core.program(*id).is_some_and(|p| p.state != State::Ended);
+        let all: Vec<ProgramId> = with.into_iter().filter(|id| before.contains(id) || is_there(id)).collect();
         Ok(match (!all.is_empty(), wait) {
             (false, _) => Done::Now(Ok(format!("{name}: it was not running"))),
             (true, true) => Done::When(Wait::Stopped(id, name.clone(), all)),

@@ -76,7 +76,7 @@ pub(super) fn beginners(core: &Core) -> Vec<Beginner> {
         let next = program.successor();
         let is_to_start =
             next.is_some() || matches!(program.state, State::Waiting { .. } | State::Starting { .. });
-        let is_one = !spec.is_server() && (is_to_start || is_given_up);
+        let is_one = !spec.is_server() && program.fate != Fate::Removed && (is_to_start || is_given_up);
         is_one.then(|| Beginner { id, spec: next.unwrap_or(spec).clone(), is_given_up })
     };
     core.programs().filter_map(beginner).collect()

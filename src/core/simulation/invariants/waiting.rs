@@ -173,17 +173,18 @@ fn check_starts_deadline(core: &Core, deadline: Option<Moment>, now: Moment) -> 
 
 /// False where what has ended well in between came after somebody who is just coming back.
 fn is_nobody_coming_back_before(core: &Core, id: ProgramId) -> bool {
-    let (mut all, mut next) = (core.plan().programs[id.0].after.clone(), 0);
-    while let Some(&before) = all.get(next) {
+    let before = |id: ProgramId| core.plan().programs[id.0].after.clone();
+    let (mut all, mut next) = (before(id), 0);
+    while let Some(&other) = all.get(next) {
         next += 1;
-        let Some(program) = core.program(before) else { continue };
-        if !program.is_ready_for_others() && !program.has_no_future() {
+        let Some(program) = core.program(other) else { continue };
+        let is_ready = program.is_ready_for_others();
+        let is_missing = |id: &ProgramId| core.program(*id).is_some_and(|p| !p.is_ready_for_others());
+        let waits = matches!(program.state, State::Waiting { .. }) && before(other).iter().any(is_missing);
+        if waits || is_ready && program.state == State::Ended {
+            all.extend(before(other).into_iter().filter(|id| !all.contains(id)).collect::<Vec<_>>());
+        } else if !is_ready && program.is_coming() {
             return false;
-        }
-        if program.state == State::Ended {
-            let after = &core.plan().programs[before.0].after;
-            let new: Vec<ProgramId> = after.iter().copied().filter(|id| !all.contains(id)).collect();
-            all.extend(new);
         }
     }
     true
