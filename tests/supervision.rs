@@ -331,11 +331,14 @@ fn nothing_of_the_old_run_is_alive_when_the_new_one_begins() -> Tested {
 fn nobody_is_waited_for_who_is_dead_and_not_reaped() -> Tested {
     // The parent of the zombie in the group has left that, and with its environment the mark of its program.
     let fork = "import os, time
-if os.fork() == 0:
-    if os.fork() == 0: os._exit(0)
+a = os.fork()
+if a == 0:
+    b = os.fork()
+    if b == 0: os._exit(0)
+    os.waitid(os.P_PID, b, os.WEXITED | os.WNOWAIT)
     os.setsid()
     os.execve('/bin/sleep', ['sleep', '1000'], {})
-time.sleep(0.1)
+while open('/proc/%d/comm' % a).read() != 'sleep\\n': time.sleep(0.01)
 os._exit(4)";
     let more = "restart = \"on-failure\"\nbackoff = { first = \"10ms\", burst = 1000 }\n\
                 stop = [{ signal = \"SIGTERM\", wait = \"60s\" }, { signal = \"SIGKILL\", wait = \"60s\" }]";

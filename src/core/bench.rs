@@ -7,9 +7,10 @@ use super::budget::{Budget, Moment};
 use super::commanding::Command;
 use super::event::{Event, GroupState, Look, Reaped, Received};
 use super::masks::Masks;
-use super::plan::{Launch, Plan, Program, ProgramId};
+use super::plan::{Kind, Launch, Plan, Program, ProgramId};
 use super::process::{Exit, Pid};
 use super::signal::Signal;
+use crate::tmux::{Session, Socket};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -33,6 +34,13 @@ pub(super) struct Bench {
 /// A program that does nothing special.
 pub(super) fn program(name: &str) -> Program {
     Program::new(name, Launch::default())
+}
+
+/// One in a tmux session.
+pub(super) fn agent(name: &str, session: &str, socket: &str) -> Program {
+    let (socket, session) = (Socket::parse(socket), session.to_owned());
+    let session = Session { socket, name: session, size: Session::SIZE, history: 0 };
+    Program { kind: Kind::Agent(session), ..program(name) }
 }
 
 impl Bench {

@@ -2,7 +2,8 @@
 //!
 //! - *Stop* a program: first those that come after it, then itself, each by its cascade. It stays stopped until somebody
 //!   starts it, whatever its policy says, and its end is no failure and not the fleet's end; only a main program's is.
-//! - *Start* one, and first what it comes after where that is stopped or has failed. Its restarts count from nothing again.
+//! - *Start* one, and first what it comes after where that is stopped or has failed. Its restarts count from nothing again,
+//!   and those that were given up without it wait for it again.
 //! - *Restart* one: it is stopped and started at once; those that come after it stop before it and come back. What they come
 //!   after is started as well where it is stopped or has failed.
 //! - *Add* one that is in no file, and *remove* such a one. It outlives a reload, unless the file then knows its name.
@@ -332,14 +333,14 @@ fn forget_restarts(restarting: &mut Restarting) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::bench::{Bench, program};
+    use super::super::bench::{Bench, agent, program};
     use super::*;
     use crate::core::action::Target;
     use crate::core::budget::Budget;
     use crate::core::event::{Event, GroupState};
     use crate::core::policy::Restart;
     use crate::core::shutdown::Reason;
-    use crate::tmux::{Session, Socket};
+    use crate::tmux::Socket;
     use std::time::Duration;
 
     const FIRST: ProgramId = ProgramId(0);
@@ -469,9 +470,7 @@ mod tests {
 
     /// An agent that comes after the first.
     fn agent_after_first() -> plan::Program {
-        let socket = Socket::parse(Socket::DEFAULT);
-        let session = Session { socket, name: "s".to_owned(), size: Session::SIZE, history: 0 };
-        plan::Program { kind: plan::Kind::Agent(session), after: vec![FIRST], ..program("agent") }
+        plan::Program { after: vec![FIRST], ..agent("agent", "s", Socket::DEFAULT) }
     }
 
     #[test]
@@ -650,13 +649,7 @@ mod tests {
 
     #[test]
     fn what_is_added_again_is_in_nobody_s_session() {
-        let session = Session {
-            socket: Socket::parse(Socket::DEFAULT),
-            name: "s".to_owned(),
-            size: Session::SIZE,
-            history: 0,
-        };
-        let agent = |name: &str| plan::Program { kind: plan::Kind::Agent(session.clone()), ..program(name) };
+        let agent = |name| agent(name, "s", Socket::DEFAULT);
         let mut bench = Bench::new(vec![program("first"), agent("a")]);
         bench.ask(Command::Add(Box::new(program("x"))));
         bench.ends(2, 0, GroupState::Empty);
@@ -666,11 +659,7 @@ mod tests {
 
     #[test]
     fn what_is_added_is_in_nobody_s_next_session_either() {
-        let agent = |program_name: &str, name: &str| {
-            let socket = Socket::parse(Socket::DEFAULT);
-            let session = Session { socket, name: name.to_owned(), size: Session::SIZE, history: 0 };
-            plan::Program { kind: plan::Kind::Agent(session), ..program(program_name) }
-        };
+        let agent = |name, session| agent(name, session, Socket::DEFAULT);
         let mut bench = Bench::new(vec![program("first"), agent("a", "s1")]);
         bench.reload(vec![program("first"), agent("a", "s2")]);
         for session in ["s1", "s2"] {

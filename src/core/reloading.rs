@@ -1,7 +1,7 @@
 //! Another plan in the middle of a run.
 //!
 //! A program that is in both and has not changed is not touched. One that has changed stops by its old cascade and starts
-//! anew; one that is gone stops; a new one starts in its turn.
+//! anew; one that is gone stops; a new one starts in its turn. What was given up without one that has changed waits again.
 //! Nothing is taken over once a shutdown has begun.
 //!
 //! Places in the list stay what they are while anybody may still speak of them: what is gone leaves its place, and a new
@@ -139,9 +139,7 @@ impl Core {
         // The order is the new plan's at once; everything else when the old program is gone.
         self.come_after(id, spec.after.clone());
         self.note(now, Some(id), "changed");
-        if self.programs[id].is_in_use() {
-            self.programs[id].fate = Fate::Replaced(Box::new(spec));
-        } else if self.may_be_there(id) {
+        if self.programs[id].is_in_use() || self.may_be_there(id) {
             self.programs[id].fate = Fate::Replaced(Box::new(spec));
             self.look_for(id);
         } else {
@@ -155,10 +153,7 @@ impl Core {
         self.programs[id].fate = Fate::Removed;
         self.programs[id].hold = Hold::Free;
         self.note(now, Some(id), "removed");
-        if self.programs[id].is_in_use() {
-            return;
-        }
-        if self.may_be_there(id) {
+        if self.programs[id].is_in_use() || self.may_be_there(id) {
             return self.look_for(id);
         }
         self.give_up(id);
@@ -214,13 +209,13 @@ pub(super) enum Change {
 
 #[cfg(test)]
 mod tests {
-    use super::super::bench::{Bench, program};
+    use super::super::bench::{Bench, agent, program};
     use super::*;
     use crate::core::budget::Budget;
     use crate::core::commanding::Command;
     use crate::core::event::{Event, GroupState};
     use crate::core::signal::Signal;
-    use crate::tmux::{Session, Socket};
+    use crate::tmux::Socket;
     use std::time::Duration;
 
     fn changed(name: &str) -> plan::Program {
@@ -390,12 +385,7 @@ mod tests {
     fn a_server_stays_as_long_as_an_agent_that_was_added() {
         let socket = Socket::parse("own");
         let server = crate::config::tmux_server(&socket);
-        let agent = |name: &str, after| {
-            let (socket, name) = (socket.clone(), name.to_owned());
-            let session = Session { socket, name: name.clone(), size: Session::SIZE, history: 0 };
-            let after = vec![ProgramId(after)];
-            plan::Program { kind: plan::Kind::Agent(session), after, ..program(&name) }
-        };
+        let agent = |name, after| plan::Program { after: vec![ProgramId(after)], ..agent(name, name, "own") };
         let mut bench = Bench::new(vec![program("p"), agent("a", 2), server]);
         let add = crate::core::commanding::Command::Add(Box::new(agent("b", 2)));
         bench.step(Event::Asked(add));
@@ -430,9 +420,7 @@ mod tests {
 
     #[test]
     fn a_session_is_not_started_in_before_another_program_has_left_it() {
-        let socket = Socket::parse(Socket::DEFAULT);
-        let session = Session { socket, name: "s".to_owned(), size: Session::SIZE, history: 0 };
-        let agent = |name: &str| plan::Program { kind: plan::Kind::Agent(session.clone()), ..program(name) };
+        let agent = |name| agent(name, "s", Socket::DEFAULT);
         let mut bench = Bench::new(vec![agent("a")]);
         bench.reload(vec![agent("b")]);
         assert_eq!(bench.told_to_stop(), [0]);

@@ -77,7 +77,7 @@ impl Core {
         }
     }
 
-    /// What may be there and is to stop is looked for first, whatever it comes after.
+    /// What may be there and is to stop is looked for first, whatever it comes after; what is known to be there is not.
     pub(super) fn look_for(&mut self, id: ProgramId) {
         let state = &mut self.programs[id].state;
         if matches!(state, State::Waiting { .. } | State::Ended) {
@@ -345,7 +345,7 @@ impl Core {
 
 #[cfg(test)]
 mod tests {
-    use super::super::bench::{Bench, program};
+    use super::super::bench::{Bench, agent, program};
     use super::*;
     use crate::core::action::Target;
     use crate::core::budget::Budget;
@@ -353,7 +353,7 @@ mod tests {
     use crate::core::plan::{Plan, Program};
     use crate::core::policy::{Ready, ReadyBy};
     use crate::core::signal::Signal;
-    use crate::tmux::{Session, Socket};
+    use crate::tmux::Socket;
 
     #[test]
     fn nobody_is_started_beside_one_whose_failure_ends_everything() {
@@ -390,12 +390,8 @@ mod tests {
     /// A server and an agent that are to be taken over, and an agent that is left to be stopped, which takes its time.
     fn adopting() -> Bench {
         let socket = Socket::parse("runinit");
-        let agent = |name: &str, runs_as| {
-            let (socket, name) = (socket.clone(), name.to_owned());
-            let session = Session { socket, size: Session::SIZE, history: 0, name };
-            let kind = Kind::Agent(session.clone());
-            Program { kind, runs_as, after: vec![ProgramId(0)], ..program(&session.name) }
-        };
+        let agent =
+            |name, runs_as| Program { runs_as, after: vec![ProgramId(0)], ..agent(name, name, "runinit") };
         let server =
             Program { kind: Kind::TmuxServer(socket.clone()), runs_as: pid(102), ..program("tmux:runinit") };
         let plan = Plan::new(vec![server, agent("a", pid(103))], Budget::Within(Duration::from_secs(9)));

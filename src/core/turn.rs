@@ -118,12 +118,12 @@ impl Program {
 
 #[cfg(test)]
 mod tests {
-    use super::super::bench::{Bench, program};
+    use super::super::bench::{Bench, agent, program};
     use crate::core::commanding::Command;
     use crate::core::event::GroupState::Empty;
     use crate::core::plan::{Kind, Program, ProgramId};
     use crate::core::signal::Signal;
-    use crate::tmux::{Session, Socket};
+    use crate::tmux::Socket;
 
     const ALL: [ProgramId; 5] = [ProgramId(0), ProgramId(1), ProgramId(2), ProgramId(3), ProgramId(4)];
 
@@ -146,10 +146,16 @@ mod tests {
         assert_eq!(bench.told_to_stop(), [1]);
     }
 
-    #[test]
-    fn a_run_stops_before_what_it_was_started_after_whatever_the_plan_says_now() {
+    /// The first plan has the second program come after the first, the next one does not any more.
+    fn untied() -> Bench {
         let mut bench = Bench::new(vec![program("db"), after("web", &ALL[..1])]);
         bench.reload(vec![program("db"), program("web")]);
+        bench
+    }
+
+    #[test]
+    fn a_run_stops_before_what_it_was_started_after_whatever_the_plan_says_now() {
+        let mut bench = untied();
         assert_eq!(bench.told_to_stop(), [1]);
         bench.signal(Signal::TERM);
         assert!(bench.told_to_stop().is_empty());
@@ -159,8 +165,7 @@ mod tests {
 
     #[test]
     fn the_next_run_stops_before_what_that_was_started_after() {
-        let mut bench = Bench::new(vec![program("db"), after("web", &ALL[..1])]);
-        bench.reload(vec![program("db"), program("web")]);
+        let mut bench = untied();
         bench.ends(1, 0, Empty);
         assert_eq!(bench.starts(1), 1);
         assert!(bench.core.stop_order.is_none(), "it is the plan's again");
@@ -221,11 +226,8 @@ mod tests {
             let kind = Kind::TmuxServer(Socket::parse(name));
             Program { kind, ready: None, ..program(name) }
         };
-        let agent = |socket: &str, server: ProgramId| {
-            let socket = Socket::parse(socket);
-            let session = Session { socket, name: "s".to_owned(), size: Session::SIZE, history: 0 };
-            Program { kind: Kind::Agent(session), ..after("agent", &[server]) }
-        };
+        let agent =
+            |socket, server: ProgramId| Program { after: vec![server], ..agent("agent", "s", socket) };
         let mut bench = Bench::new(vec![server("one"), agent("one", ALL[0]), after("last", &ALL[1..2])]);
         bench.reload(vec![server("two"), agent("two", ALL[0]), changed(after("last", &ALL[1..2]))]);
         assert_eq!(bench.told_to_stop(), [2]);

@@ -7,6 +7,7 @@ use super::waiting::{self, Outcome, Wait};
 use crate::config;
 use crate::config::nearest::hint;
 use crate::control::protocol::{self, Request, Target};
+use crate::core::Core;
 use crate::core::budget::Moment;
 use crate::core::commanding::Command;
 use crate::core::event::Event;
@@ -90,13 +91,13 @@ impl Runtime {
     fn stop(&mut self, target: &Target, now: Moment) -> Result<Done, String> {
         let Target { program: name, wait } = target;
         let id = self.find(name)?;
-        let is_there = |id: &ProgramId| self.core.program(*id).is_some_and(|p| p.state != State::Ended);
-        let with = self.core.dependents_first(id);
-        let before: Vec<ProgramId> = with.iter().copied().filter(is_there).collect();
+        let mut all = self.core.dependents_first(id);
+        let is_there = |core: &Core, id: ProgramId| core.program(id).is_some_and(|p| p.state != State::Ended);
+        let was_there: Vec<bool> = all.iter().map(|id| is_there(&self.core, *id)).collect();
         self.command(Command::Stop(id), now)?;
-        // What the last run has left is looked for now.
-        let is_there = |id: &ProgramId| self.core.program(*id).is_some_and(|p| p.state != State::Ended);
-        let all: Vec<ProgramId> = with.into_iter().filter(|id| before.contains(id) || is_there(id)).collect();
+        let mut was_there = was_there.into_iter();
+        // What the last run has left is looked for from now on.
+        all.retain(|id| was_there.next() == Some(true) || is_there(&self.core, *id));
         Ok(match (!all.is_empty(), wait) {
             (false, _) => Done::Now(Ok(format!("{name}: it was not running"))),
             (true, true) => Done::When(Wait::Stopped(id, name.clone(), all)),
